@@ -1,0 +1,48 @@
+"""Programs analog memristors to the resistances you ask for, and proves how close each one came.
+
+    import rheostat
+    rig = rheostat.connect()
+    job = rig.program([800.0, 790.5], devices=["A1", "A2"], tolerance=0.137)
+    print(job.result().achieved)
+
+Names load on first use, so that importing one part (the wire, say) does not bring the rest along.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rheostat.client import Job, Result, Rig, connect
+    from rheostat.errors import RheostatError
+    from rheostat.wire import JobState, Outcome
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "connect": "rheostat.client",
+    "Rig": "rheostat.client",
+    "Job": "rheostat.client",
+    "Result": "rheostat.client",
+    "RheostatError": "rheostat.errors",
+    "JobState": "rheostat.wire",
+    "Outcome": "rheostat.wire",
+    "transfer": "rheostat.weights.transfer",
+    "Mapping": "rheostat.weights.mapping",
+}
+
+__all__ = ["Job", "JobState", "Outcome", "Result", "RheostatError", "Rig", "connect"]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'rheostat' has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

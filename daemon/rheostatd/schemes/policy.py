@@ -1,0 +1,75 @@
+"""What a scheme is: a scalar policy on flat float64 vectors, compiled by numba and the same on every plant.
+
+    step(params, shared, state, target, reading, readings) -> (action, voltage, width, readings)
+
+params: the settings, packed from the scheme's frozen dataclass; shared: what the devices of a die have in common
+(the packed feedforward table), read-only; state: (state_size,) what the scheme remembers of one device, changed in
+place and kept from one target of a device to the next; target: ohm; reading: mean of the newest readings, ohm;
+readings: how many.
+The answer says what to do next: PULSE (a write pulse of `voltage` and `width`, then `readings` readings), READ (only
+`readings` readings more), WAIT (`width` s, then readings), ACCEPT, or GIVE_UP + an outcome's number.
+`begin(params, state, target)` is called once before the first step of each target.
+
+The same function is driven one device at a time on instruments, printed for a dry run, and fused with a device model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Vector = npt.NDArray[np.float64]
+
+PULSE = 0
+READ = 1
+WAIT = 2
+ACCEPT = 3
+GIVE_UP = 16  # + wire.Outcome
+
+Step = Callable[[Vector, Vector, Vector, float, float, int], tuple[int, float, float, int]]
+Begin = Callable[[Vector, Vector, float], None]
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A named policy. `settings` is its frozen dataclass: field names are the parameters a client may give.
+
+    `pack(settings, task)` gives (params, shared). `estimate(state)` gives (mean, standard error) of the true
+    resistance in ohm from the readings since the last write pulse.
+    """
+
+    name: str
+    settings: type[Any]
+    state_size: int
+    pack: Callable[[Any, Task], tuple[Vector, Vector]]
+    begin: Begin
+    step: Step
+    estimate: Callable[[Vector], tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every scheme is told beside its own settings. ohm, V, s."""
+
+    tolerance: float  # half the width of the accepted band
+    confidence: float
+    window: tuple[float, float]  # LRS, HRS
+    noise: float  # rms of one reading, as measured
+    max_voltage: float
+    max_width: float
+    table: Any = None  # FeedforwardTable or None
+    gains: tuple[float, float] = (1.0, 1.0)  # of this device, potentiation and depression
+
+
+class Plant(Protocol):
+    """What a scheme is driven on: one device, routed. Resistances are means in ohm, inf for an open circuit."""
+
+    def read(self, readings: int) -> float: ...
+
+    def apply(self, voltage: float, width: float, readings: int) -> float: ...
+
+    def wait(self, duration: float) -> None: ...

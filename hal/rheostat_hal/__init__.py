@@ -1,0 +1,1 @@
+"""Owns the instruments; knows nothing of jobs, networks or weights."""
