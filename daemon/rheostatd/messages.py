@@ -15,6 +15,15 @@ from rheostat import wire
 # ---- service -> executor -------------------------------------------------------------------------------------------
 
 
+class Open(msgspec.Struct, frozen=True, tag="open"):
+    """The first command: open this bench. The resources replace those of the file when the bench is virtual."""
+
+    bench: str  # path of the bench file; "" for the embedded default
+    data: str  # folder of the journal
+    analyser: str | None = None
+    switch: str | None = None
+
+
 class Run(msgspec.Struct, frozen=True, tag="run"):
     """Arrays: those of the spec."""
 
@@ -57,7 +66,7 @@ class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
     pass
 
 
-Command = Run | Dry | Cancel | Pause | Resume | Recover | FetchTrace | Shutdown
+Command = Open | Run | Dry | Cancel | Pause | Resume | Recover | FetchTrace | Shutdown
 
 # ---- executor -> service -------------------------------------------------------------------------------------------
 
