@@ -72,7 +72,11 @@ Command = Open | Run | Dry | Cancel | Pause | Resume | Recover | FetchTrace | Sh
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The rig is open, identified and safe. `interrupted`: jobs whose pulses the journal shows unfinished."""
+    """The rig is open, identified and safe. `interrupted`: jobs whose pulses the journal shows unfinished.
+
+    For each of those the executor may send a Finished afterwards (state INTERRUPTED, the arrays as far as the record
+    knows them), so that the service can still give a result of what was done.
+    """
 
     instruments: tuple[wire.Instrument, ...]
     devices: tuple[wire.Device, ...]
