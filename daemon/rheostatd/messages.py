@@ -16,12 +16,17 @@ from rheostat import wire
 
 
 class Open(msgspec.Struct, frozen=True, tag="open"):
-    """The first command: open this bench. The resources replace those of the file when the bench is virtual."""
+    """The first command: open this bench. The resources replace those of the file when the bench is virtual.
+
+    `unfinished`: jobs that were sent to an executor before and whose end the service has not seen. For each of them
+    that has a record, the executor sends a Finished before Ready: as it ended, or INTERRUPTED with what was done.
+    """
 
     bench: str  # path of the bench file; "" for the embedded default
     data: str  # folder of the journal
     analyser: str | None = None
     switch: str | None = None
+    unfinished: tuple[str, ...] = ()
 
 
 class Run(msgspec.Struct, frozen=True, tag="run"):
@@ -74,8 +79,7 @@ Command = Open | Run | Dry | Cancel | Pause | Resume | Recover | FetchTrace | Sh
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
     """The rig is open, identified and safe. `interrupted`: jobs whose pulses the journal shows unfinished.
 
-    For each of those the executor may send a Finished afterwards (state INTERRUPTED, the arrays as far as the record
-    knows them), so that the service can still give a result of what was done.
+    `schemes`: name -> names of its parameters, for the service to check requests by (it does not import schemes).
     """
 
     instruments: tuple[wire.Instrument, ...]
@@ -83,6 +87,7 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
     tables: tuple[wire.TableInfo, ...]
     estop: str
     interrupted: tuple[str, ...] = ()
+    schemes: dict[str, tuple[str, ...]] = {}
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
