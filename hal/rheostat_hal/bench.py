@@ -122,7 +122,7 @@ def _bench(root: Table) -> Bench:
     name = root.text("name")
     library = root.text("visa_library", "@py" if virtual else "")
     limits = _limits(root.table("limits"))
-    windows = _windows(root.table("windows"), root.mapping("windows"))
+    windows = _windows(root.table("windows"))
     analyser = _analyser(root.table("analyser"), limits, windows, needs_resource=virtual is None)
     switch = _switch(root.table("switch"), needs_resource=virtual is None)
     devices = _devices(root.tables("devices", "name"), switch, windows)
@@ -164,9 +164,9 @@ def _limits(table: Table) -> Limits:
     return limits
 
 
-def _windows(table: Table, kinds: dict[str, object]) -> dict[str, Window]:
+def _windows(table: Table) -> dict[str, Window]:
     windows = {}
-    for kind in kinds:
+    for kind in table.left:
         entry = table.table(kind)
         windows[kind] = Window(lrs=entry.number("lrs_ohm"), hrs=entry.number("hrs_ohm"))
         if windows[kind].lrs >= windows[kind].hrs:
@@ -190,7 +190,9 @@ def _analyser(table: Table, limits: Limits, windows: dict[str, Window], *, needs
     for kind, window in windows.items():
         current = limits.read_voltage / window.lrs
         if current > 1.15 * analyser.read_range:  # a range measures to 115 % of its name
-            table.fail("read_range_a", f"{analyser.read_range:g} A cannot hold the {current:g} A that {kind} reads at LRS")
+            table.fail(
+                "read_range_a", f"{analyser.read_range:g} A cannot hold the {current:g} A that {kind} reads at LRS"
+            )
     table.finish()
     return analyser
 
@@ -251,7 +253,9 @@ def _devices(tables: list[Table], switch: Switch, windows: dict[str, Window]) ->
             if channel in used:
                 given.fail(terminal, f"channel {channel} is used twice, also by {used[channel]}")
             if channel[2:] in columns:
-                given.fail(terminal, f"channel {channel} is on the column of {columns[channel[2:]]}: they would be shorted")
+                given.fail(
+                    terminal, f"channel {channel} is on the column of {columns[channel[2:]]}: they would be shorted"
+                )
             used[channel], columns[channel[2:]] = f"{name} {terminal}", terminal
         given.finish()
         table.finish()

@@ -26,6 +26,11 @@ class Table:
     def __contains__(self, key: str) -> bool:
         return key in self._left
 
+    @property
+    def left(self) -> tuple[str, ...]:
+        """The keys not taken yet."""
+        return tuple(self._left)
+
     def _take(self, key: str, default: Any) -> Any:
         self._known.append(key)
         if key not in self._left:
