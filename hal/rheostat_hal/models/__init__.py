@@ -1,1 +1,1 @@
-"""."""
+"""Memristor physics, compiled: step(state, params, voltage, width, rng); nothing else. Never reads a clock."""
