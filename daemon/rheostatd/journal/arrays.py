@@ -18,6 +18,7 @@ import numpy as np
 from rheostat import wire
 from rheostatd.errors import JournalCorrupt, JournalError, JournalFull
 
+_NEW = ".new-"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG} if hasattr(errno, "EDQUOT") else {errno.ENOSPC})
 
 
@@ -32,25 +33,20 @@ class ArrayFiles:
             raise JournalError(f"{folder} cannot be made: {error}") from error
 
     def write(self, array: wire.Array) -> str:
-        """Stores an array, if it is not there yet, and gives its hash. Raises JournalFull or JournalError."""
-        flat = np.ascontiguousarray(array)
-        if flat.dtype.str not in wire.DTYPES:
-            raise JournalError(f"arrays of dtype {flat.dtype.str} cannot be stored")
-        head = json.dumps({"dtype": flat.dtype.str, "shape": list(array.shape)}).encode() + b"\n"
-        raw = flat.reshape(-1).view(np.uint8).data.cast("B")
-        digest = hashlib.sha256(head)
-        digest.update(raw)
-        name = digest.hexdigest()
-        path = self._path(name)
-        if path.exists():
-            return name
+        """Stores one array, if it is not there yet, and gives its hash. Errors as `write_all`."""
+        return self.write_all({"": array})[""]
+
+    def write_all(self, arrays: wire.Arrays) -> dict[str, str]:
+        """Stores named arrays; name -> hash. All are durable afterwards. Raises JournalFull or JournalError."""
         try:
-            self._write_durably(path, head, raw)
+            hashes = {name: self._write(array) for name, array in arrays.items()}
+            if arrays:
+                sync_folder(self.folder)
         except OSError as error:
             if error.errno in _FULL:
-                raise JournalFull(f"no room for an array of {len(raw)} bytes in {self.folder}: {error}") from error
+                raise JournalFull(f"no room for an array in {self.folder}: {error.strerror}") from error
             raise JournalError(f"an array cannot be written to {self.folder}: {error}") from error
-        return name
+        return hashes
 
     def read(self, name: str) -> wire.Array:
         """The array stored under a hash, read-only. Raises JournalCorrupt when it is gone or changed."""
@@ -67,18 +63,28 @@ class ArrayFiles:
         array.flags.writeable = False
         return array
 
-    def write_all(self, arrays: wire.Arrays) -> dict[str, str]:
-        """Stores named arrays; name -> hash."""
-        return {name: self.write(array) for name, array in arrays.items()}
-
     def read_all(self, hashes: dict[str, str]) -> wire.Arrays:
         return {name: self.read(digest) for name, digest in hashes.items()}
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.array"
 
-    def _write_durably(self, path: Path, head: bytes, raw: memoryview) -> None:
-        descriptor, temporary = tempfile.mkstemp(dir=self.folder, prefix=".new-")
+    def _write(self, array: wire.Array) -> str:
+        flat = np.ascontiguousarray(array)
+        if flat.dtype.str not in wire.DTYPES:
+            raise JournalError(f"arrays of dtype {flat.dtype.str} cannot be stored")
+        head = json.dumps({"dtype": flat.dtype.str, "shape": list(array.shape)}).encode() + b"\n"
+        raw = flat.reshape(-1).view(np.uint8).data.cast("B")
+        digest = hashlib.sha256(head)
+        digest.update(raw)
+        name = digest.hexdigest()
+        path = self._path(name)
+        if not path.exists():
+            self._write_file(path, head, raw)
+        return name
+
+    def _write_file(self, path: Path, head: bytes, raw: memoryview) -> None:
+        descriptor, temporary = tempfile.mkstemp(dir=self.folder, prefix=_NEW)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(head)
@@ -89,7 +95,11 @@ class ArrayFiles:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-        sync_folder(self.folder)
+
+    def tidy(self) -> None:
+        """Removes what a crash left half written. For the process that starts first, alone with the folder."""
+        for path in self.folder.glob(f"{_NEW}*"):
+            path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,0 +1,183 @@
+"""The record of jobs: what was asked for, how far it got, what came of it. Written before anyone sees it.
+
+A job is one row: the `wire.Job` as clients see it, its spec, the hashes of its arrays, and at its end the result.
+Feedforward tables are kept here too, as they came with the result of their calibration.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rheostat import wire
+from rheostatd.errors import UnknownJob, UnknownTable, possible
+from rheostatd.journal.arrays import ArrayFiles
+from rheostatd.journal.store import Store
+
+_STEPS = (
+    (
+        """create table jobs (
+            position integer primary key autoincrement, job_id text not null unique, state text not null,
+            digest blob not null, job blob not null, spec blob not null, inputs blob not null, result blob)""",
+        "create index jobs_by_state on jobs (state)",
+        """create table tables (
+            version text primary key, created real not null, info blob not null, arrays blob not null)""",
+        "create table flags (name text primary key, value integer not null)",
+    ),
+)
+_UNFINISHED = tuple(state.value for state in wire.JobState if not state.final)
+
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+_job = msgspec.msgpack.Decoder(wire.Job).decode
+_spec = msgspec.msgpack.Decoder(wire.Spec).decode
+_info = msgspec.msgpack.Decoder(wire.TableInfo).decode
+_hashes = msgspec.msgpack.Decoder(dict[str, str]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A job and what it takes to run it. `position`: order of arrival; `inputs`: array name -> hash."""
+
+    position: int
+    job: wire.Job
+    spec: wire.Spec
+    inputs: dict[str, str]
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """What a result consists of beside its job. `arrays`: name -> hash."""
+
+    devices: tuple[str, ...]
+    provenance: dict[str, Any]
+    arrays: dict[str, str]
+
+
+_ended = msgspec.msgpack.Decoder(Ended).decode
+
+
+def digest_of(submit: wire.Submit, arrays: wire.Arrays) -> bytes:
+    """Two submissions are the same job when this is equal: spec, priority, label and arrays."""
+    digest = hashlib.sha256(_encode((submit.spec, submit.priority, submit.label)))
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(_encode((name, array.dtype.str, array.shape)))
+        digest.update(array.reshape(-1).view("u1").data if array.size else b"")
+    return digest.digest()
+
+
+class JobJournal:
+    """jobs.db and the array files. Every method that changes something is durable when it returns.
+
+    Raises JournalError or one of its kinds.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.arrays = ArrayFiles(folder / "arrays")
+        self.arrays.tidy()
+        self._store = Store(folder / "jobs.db", _STEPS)
+
+    def close(self) -> None:
+        self._store.close()
+
+    # ---- jobs ------------------------------------------------------------------------------------------------------
+
+    def add(self, job: wire.Job, spec: wire.Spec, arrays: wire.Arrays, digest: bytes) -> Entry:
+        inputs = self.arrays.write_all(arrays)
+        with self._store.transaction() as write:
+            cursor = write(
+                "insert into jobs (job_id, state, digest, job, spec, inputs) values (?, ?, ?, ?, ?, ?)",
+                (job.job_id, job.state.value, digest, _encode(job), _encode(spec), _encode(inputs)),
+            )
+        return Entry(cursor.lastrowid or 0, job, spec, inputs)
+
+    def update(self, job: wire.Job) -> None:
+        with self._store.transaction() as write:
+            _update(write, job)
+
+    def finish(self, job: wire.Job, ended: Ended, table: wire.TableInfo | None) -> None:
+        """The end of a job, its result and a calibration's table, in one commit (the arrays are stored before)."""
+        with self._store.transaction() as write:
+            _update(write, job)
+            write("update jobs set result = ? where job_id = ?", (_encode(ended), job.job_id))
+            if table is not None:
+                arrays = {name: ended.arrays[name] for name in wire.FeedforwardTable.ARRAYS}
+                write(
+                    "insert or replace into tables (version, created, info, arrays) values (?, ?, ?, ?)",
+                    (table.version, table.created, _encode(table), _encode(arrays)),
+                )
+
+    def find(self, job_id: str) -> wire.Job | None:
+        rows = self._store.query("select job from jobs where job_id = ?", (job_id,))
+        return _job(rows[0][0]) if rows else None
+
+    def digest(self, job_id: str) -> bytes | None:
+        rows = self._store.query("select digest from jobs where job_id = ?", (job_id,))
+        return bytes(rows[0][0]) if rows else None
+
+    def spec(self, job_id: str) -> wire.Spec:
+        """Raises UnknownJob."""
+        rows = self._store.query("select spec from jobs where job_id = ?", (job_id,))
+        if not rows:
+            raise UnknownJob(f"no job {job_id!r}")
+        spec: wire.Spec = _spec(rows[0][0])
+        return spec
+
+    def ended(self, job_id: str) -> Ended | None:
+        """The stored result of a job; None when it has none (yet)."""
+        rows = self._store.query("select result from jobs where job_id = ?", (job_id,))
+        return _ended(rows[0][0]) if rows and rows[0][0] is not None else None
+
+    def newest(self, limit: int, states: Iterable[wire.JobState] = ()) -> list[wire.Job]:
+        """The newest jobs first, of any or of the given states."""
+        wanted = [state.value for state in states]
+        where = f"where state in ({','.join('?' * len(wanted))})" if wanted else ""
+        sql = f"select job from jobs {where} order by position desc limit ?"
+        return [_job(row[0]) for row in self._store.query(sql, (*wanted, limit))]
+
+    def near(self, job_id: str) -> str:
+        """For the message about a job that is not there."""
+        rows = self._store.query("select job_id from jobs order by position desc limit 200")
+        return possible(job_id, [row[0] for row in rows], most=3)
+
+    def unfinished(self) -> list[Entry]:
+        """Jobs without a final state, in order of arrival."""
+        marks = ",".join("?" * len(_UNFINISHED))
+        sql = f"select position, job, spec, inputs from jobs where state in ({marks}) order by position"
+        rows = self._store.query(sql, _UNFINISHED)
+        return [Entry(row[0], _job(row[1]), _spec(row[2]), _hashes(row[3])) for row in rows]
+
+    # ---- tables ----------------------------------------------------------------------------------------------------
+
+    def tables(self) -> list[wire.TableInfo]:
+        """Newest first."""
+        return [_info(row[0]) for row in self._store.query("select info from tables order by created desc")]
+
+    def table(self, version: str | None) -> tuple[wire.TableInfo, wire.Arrays]:
+        """One table, None: the newest. Raises UnknownTable."""
+        known = self.tables()
+        if version is None and not known:
+            raise UnknownTable("no feedforward table yet: calibrate first")
+        wanted = known[0].version if version is None else version
+        rows = self._store.query("select info, arrays from tables where version = ?", (wanted,))
+        if not rows:
+            raise UnknownTable(f"no feedforward table {wanted!r}; {possible(wanted, [t.version for t in known])}")
+        return _info(rows[0][0]), self.arrays.read_all(_hashes(rows[0][1]))
+
+    # ---- flags -----------------------------------------------------------------------------------------------------
+
+    def flag(self, name: str) -> bool:
+        rows = self._store.query("select value from flags where name = ?", (name,))
+        return bool(rows and rows[0][0])
+
+    def set_flag(self, name: str, value: bool) -> None:
+        with self._store.transaction() as write:
+            write("insert or replace into flags (name, value) values (?, ?)", (name, int(value)))
+
+
+def _update(write: Any, job: wire.Job) -> None:
+    write("update jobs set state = ?, job = ? where job_id = ?", (job.state.value, _encode(job), job.job_id))
