@@ -1,0 +1,45 @@
+# make demo | test | test-full | bench | lint | format | clean: each sets up what it needs first.
+BIN := .venv/bin/
+
+# The first Python that runs and is new enough: a pyenv shim without a version behind it is passed over.
+FIND_PYTHON = for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done
+SETUP = python=$$($(FIND_PYTHON)); test -n "$$python" || \
+	{ echo "set-up: needs Python 3.11 or newer (python3, python3.13, python3.12, python3.11 tried)" >&2; exit 1; }; \
+	"$$python" deploy/setup_env.py
+
+.PHONY: help setup demo test test-full lint format bench clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+setup:  ## make .venv with all dependencies and aihwkit (minutes once, then nothing)
+	@$(SETUP)
+
+demo: setup  ## program a small network on the virtual bench and write the report
+	@$(BIN)rheostat demo
+
+lint: setup  ## ruff, mypy --strict and the import contracts
+	$(BIN)ruff check
+	$(BIN)ruff format --check
+	$(BIN)mypy
+	$(BIN)lint-imports
+
+format: setup  ## let ruff format the code
+	$(BIN)ruff check --fix
+	$(BIN)ruff format
+
+test: lint  ## lint, then every test but the longest
+	$(BIN)python -m pytest -n 2 --dist worksteal -m "not full"
+
+test-full: lint  ## every test
+	$(BIN)python -m pytest -n 2 --dist worksteal
+
+bench:  ## benchmarks beside their references; also as build/bench.json
+	@$(SETUP) --bench
+	@$(BIN)python tests/benchmarks/run.py
+
+clean:  ## remove the environments and everything built
+	rm -rf .venv .venv-bench build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find client daemon hal tests -name __pycache__ -prune -exec rm -rf {} +
