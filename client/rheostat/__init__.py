@@ -14,8 +14,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rheostat.client import Job, Result, Rig, connect
+    from rheostat.client import Job, Rig, connect
     from rheostat.errors import RheostatError
+    from rheostat.results import ProgramResult, Result
+    from rheostat.weights.mapping import Mapping
+    from rheostat.weights.transfer import transfer
     from rheostat.wire import JobState, Outcome
 
 __version__ = "0.1.0"
@@ -24,7 +27,8 @@ _HOMES = {
     "connect": "rheostat.client",
     "Rig": "rheostat.client",
     "Job": "rheostat.client",
-    "Result": "rheostat.client",
+    "Result": "rheostat.results",
+    "ProgramResult": "rheostat.results",
     "RheostatError": "rheostat.errors",
     "JobState": "rheostat.wire",
     "Outcome": "rheostat.wire",
@@ -32,10 +36,25 @@ _HOMES = {
     "Mapping": "rheostat.weights.mapping",
 }
 
-__all__ = ["Job", "JobState", "Outcome", "Result", "RheostatError", "Rig", "connect"]
+_PARTS = ("aio", "client", "errors", "export", "units", "wire")
+
+__all__ = [
+    "Job",
+    "JobState",
+    "Mapping",
+    "Outcome",
+    "ProgramResult",
+    "Result",
+    "RheostatError",
+    "Rig",
+    "connect",
+    "transfer",
+]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PARTS:
+        return importlib.import_module(f"rheostat.{name}")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'rheostat' has no attribute {name!r}")
@@ -45,4 +64,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_HOMES, *_PARTS})

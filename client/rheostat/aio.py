@@ -1,0 +1,314 @@
+"""The asyncio twin of `rheostat.client`: the same conversations, driven over zmq.asyncio.
+
+    async with await rheostat.aio.connect() as rig:
+        job = await rig.program([800.0, 790.5], devices=["A1", "A2"])
+        result = await job.result()
+
+A Rig belongs to one event loop; any number of its tasks may wait at once. A cancelled await leaves the job going on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Generic, Self, TypeVar, Unpack, cast
+
+import zmq
+import zmq.asyncio
+
+from rheostat import address as addresses
+from rheostat import link, talk, wire
+from rheostat.client import RECONNECT
+from rheostat.errors import DaemonUnavailable, RheostatError
+from rheostat.follow import QUIET, Follower
+from rheostat.results import CalibrateResult, InitialiseResult, ProgramResult, ReadResult, Result, Trace
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Result)
+
+__all__ = ["Job", "Rig", "connect", "emergency_stop"]
+
+
+async def connect(address: str | None = None, timeout: float = 5.0, wait: float = 0.0) -> Rig:
+    """As `rheostat.connect`."""
+    links = Links(addresses.resolve(address), timeout)
+    try:
+        return Rig(links, await drive(links, talk.status(), wait))
+    except RheostatError:
+        links.close()
+        raise
+
+
+async def drive(links: Links, conversation: talk.Talk[T], patience: float = RECONNECT) -> T:
+    """Holds a conversation with the daemon."""
+    try:
+        call = next(conversation)
+        while True:
+            try:
+                answered = await links.ask(call, patience)
+            except RheostatError as error:
+                call = conversation.throw(error)
+            else:
+                call = conversation.send(answered)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+
+
+class Link:
+    """As `rheostat.link.Link`, for one task at a time."""
+
+    def __init__(self, context: zmq.asyncio.Context, endpoint: str) -> None:
+        self._socket, self._monitor = link.opened(context, endpoint)
+        self._poller = zmq.asyncio.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
+        self._poller.register(self._monitor, zmq.POLLIN)
+        self._numbers = itertools.count(1)
+        self._way: link.Way | None = None
+
+    async def exchange(self, call: talk.Call, timeout: float, clock: talk.Clock = time.monotonic) -> talk.Answer:
+        number = next(self._numbers)
+        await self._socket.send_multipart(wire.pack(call.body, number, call.arrays), copy=False)
+        end = clock() + timeout
+        while (left := end - clock()) > 0:
+            ready = dict(await self._poller.poll(int(left * 1000) + 1))
+            if self._socket in ready:
+                found = link.answer(await self._socket.recv_multipart(), number)
+                if found is not None:
+                    return found
+            elif self._monitor in ready:
+                await self._hear()
+                if self._way is not link.Way.UP:
+                    raise link.NoAnswer(self._way)
+        raise link.NoAnswer(self._way)
+
+    async def fresh(self) -> bool:
+        while await self._monitor.poll(0):
+            await self._hear()
+            if self._way is not link.Way.UP:
+                return False
+        return True
+
+    async def _hear(self) -> None:
+        self._way = link.way(await self._monitor.recv_multipart(), self._way)
+
+    def close(self) -> None:
+        link.closed(self._socket, self._monitor)
+
+
+class Links:
+    """As `rheostat.link.Links`, for the tasks of one event loop."""
+
+    def __init__(self, where: addresses.Address, timeout: float) -> None:
+        self.where = where
+        self.timeout = timeout
+        self._context = zmq.asyncio.Context.instance()
+        self._free: list[Link] = []
+        self._closed = False
+
+    async def ask(self, call: talk.Call, patience: float, clock: talk.Clock = time.monotonic) -> talk.Answer:
+        tries = link.Tries(self.where, patience, self.timeout + call.patience, clock)
+        while True:
+            one = await self._take()
+            try:
+                found = await one.exchange(call, self.timeout + call.patience, clock)
+            except link.NoAnswer as failed:
+                one.close()
+                await asyncio.sleep(tries.after(failed))
+            except BaseException:
+                one.close()
+                raise
+            else:
+                if self._closed:
+                    one.close()
+                else:
+                    self._free.append(one)
+                return found
+
+    def subscribe(self, endpoint: str) -> Any:
+        return link.subscribed(self._context, endpoint)
+
+    def close(self) -> None:
+        self._closed = True
+        while self._free:
+            self._free.pop().close()
+
+    async def _take(self) -> Link:
+        if self._closed:
+            raise DaemonUnavailable("this rig was closed; connect again", code="client.closed")
+        while self._free:
+            one = self._free.pop()
+            if await one.fresh():
+                return one
+            one.close()
+        return Link(self._context, self.where.endpoint)
+
+
+class Rig:
+    """As `rheostat.client.Rig`; every method is awaited."""
+
+    def __init__(self, links: Links, status: wire.Status) -> None:
+        self._links = links
+        self._hello = status
+
+    @property
+    def address(self) -> str:
+        return self._links.where.endpoint
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        self._links.close()
+
+    def __repr__(self) -> str:
+        return f"<aio.Rig {self._hello.bench!r} at {self.address}>"
+
+    async def status(self) -> wire.Status:
+        self._hello = await self._do(talk.status())
+        return self._hello
+
+    async def devices(self) -> tuple[wire.Device, ...]:
+        return await self._do(talk.devices())
+
+    async def program(
+        self, targets: Any, devices: Any = None, *, wait: bool = False, **options: Unpack[talk.ProgramOptions]
+    ) -> Job[ProgramResult]:
+        """As `rheostat.client.Rig.program`, which describes the options."""
+        return await self._submit(talk.program(targets, devices, **options), wait)
+
+    async def plan(self, targets: Any, devices: Any = None, **options: Unpack[talk.ProgramOptions]) -> wire.Plan:
+        return await self._do(talk.plan(await self._do(talk.program(targets, devices, **options))))
+
+    async def read(
+        self, devices: Any = None, readings: int = 1, *, wait: bool = False, **options: Unpack[talk.JobOptions]
+    ) -> Job[ReadResult]:
+        return await self._submit(talk.read(devices, readings, **options), wait)
+
+    async def initialise(
+        self,
+        devices: Any,
+        state: str,
+        max_pulses: int = 2000,
+        *,
+        wait: bool = False,
+        **options: Unpack[talk.JobOptions],
+    ) -> Job[InitialiseResult]:
+        return await self._submit(talk.initialise(devices, state, max_pulses, **options), wait)
+
+    async def calibrate(
+        self, device: str, others: Any = (), *, wait: bool = False, **options: Any
+    ) -> Job[CalibrateResult]:
+        """As `rheostat.client.Rig.calibrate`, which describes the options."""
+        return await self._submit(talk.calibrate(device, others, **options), wait)
+
+    async def plan_calibration(self, device: str, others: Any = (), **options: Any) -> wire.Plan:
+        return await self._do(talk.plan(await self._do(talk.calibrate(device, others, **options))))
+
+    async def jobs(self, limit: int = 50, states: Sequence[wire.JobState | str] = ()) -> tuple[wire.Job, ...]:
+        return await self._do(talk.jobs(limit, states))
+
+    async def job(self, job_id: str) -> Job[Any]:
+        return Job(self, (await self._do(talk.job(job_id))).job_id)
+
+    async def tables(self) -> tuple[wire.TableInfo, ...]:
+        return await self._do(talk.tables())
+
+    async def table(self, version: str | None = None) -> wire.FeedforwardTable:
+        return await self._do(talk.table(version))
+
+    async def pause(self) -> None:
+        await self._do(talk.change(wire.Pause()))
+
+    async def resume(self) -> None:
+        await self._do(talk.change(wire.Resume()))
+
+    async def estop(self, reason: str = "") -> None:
+        await emergency_stop(self._hello.estop, reason, self._links.timeout)
+
+    async def recover(self) -> None:
+        await self._do(talk.recover())
+
+    def events(self, after: int | None = None) -> AsyncIterator[wire.Event]:
+        return self._follow(None, after)
+
+    async def _do(self, conversation: talk.Talk[T]) -> T:
+        return await drive(self._links, conversation)
+
+    async def _submit(self, conversation: talk.Talk[talk.Submission], wait: bool) -> Job[Any]:
+        submission = await self._do(conversation)
+        sent = await self._do(talk.submit(submission))
+        job: Job[Any] = Job(self, sent.job_id, submission)
+        if wait:
+            await job.wait()
+        return job
+
+    async def _follow(self, job_id: str | None, after: int | None) -> AsyncIterator[wire.Event]:
+        before = self._hello
+        status = await self.status()
+        follower = Follower.begin(job_id, after, before, status)
+        socket = self._links.subscribe(status.events)
+        try:
+            for event in await self._do(follower.catch_up()):
+                yield event
+            while not follower.done:
+                arrived: list[wire.Event] = []
+                if await socket.poll(QUIET * 1000):
+                    arrived = [wire.unpack_event((await socket.recv_multipart())[-1])]
+                if not arrived or follower.misses(arrived[0]):
+                    for event in await self._do(follower.catch_up()):
+                        yield event
+                for event in follower.take(arrived):
+                    yield event
+        finally:
+            socket.close(0)
+
+
+class Job(Generic[R]):
+    """As `rheostat.client.Job`; every method is awaited, `follow` is an async iterator."""
+
+    def __init__(self, rig: Rig, job_id: str, submission: talk.Submission | None = None) -> None:
+        self.id = job_id
+        self._rig = rig
+        self._submission = submission
+
+    def __repr__(self) -> str:
+        return f"<aio.Job {self.id} at {self._rig.address}>"
+
+    async def progress(self) -> wire.Job:
+        return await self._rig._do(talk.job(self.id))
+
+    def follow(self, after: int | None = None) -> AsyncIterator[wire.Event]:
+        return self._rig._follow(self.id, after)
+
+    async def wait(self, timeout: float | None = None) -> wire.Job:
+        return await self._rig._do(talk.wait(self.id, timeout))
+
+    async def result(self, timeout: float | None = None, partial: bool = False) -> R:
+        return cast("R", await self._rig._do(talk.result(self.id, timeout, partial, self._submission)))
+
+    async def trace(self, device: str) -> Trace:
+        return await self._rig._do(talk.trace(self.id, device))
+
+    async def cancel(self) -> None:
+        await self._rig._do(talk.change(wire.Cancel(job_id=self.id)))
+
+    async def pause(self) -> None:
+        await self._rig._do(talk.change(wire.Pause(job_id=self.id)))
+
+    async def resume(self) -> None:
+        await self._rig._do(talk.change(wire.Resume(job_id=self.id)))
+
+
+async def emergency_stop(endpoint: str, reason: str = "", timeout: float = 5.0) -> None:
+    """As `rheostat.client.emergency_stop`."""
+    links = Links(addresses.Address(endpoint, "the emergency socket"), timeout)
+    try:
+        await drive(links, talk.emergency_stop(reason), patience=0.0)
+    finally:
+        links.close()

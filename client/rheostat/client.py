@@ -1,0 +1,329 @@
+"""The client: `connect`, `Rig`, `Job`. Every method is one conversation of `rheostat.talk`, driven over real sockets.
+
+Threads: a Rig and its Jobs may be used from any number of threads at once; one that waits holds up no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Generic, Self, TypeVar, Unpack, cast
+
+from rheostat import address as addresses
+from rheostat import talk, wire
+from rheostat.errors import RheostatError
+from rheostat.follow import QUIET, Follower
+from rheostat.link import Links
+from rheostat.results import CalibrateResult, InitialiseResult, ProgramResult, ReadResult, Result, Trace
+from rheostat.targets import WeightMapping
+
+__all__ = [
+    "CalibrateResult",
+    "InitialiseResult",
+    "Job",
+    "ProgramResult",
+    "ReadResult",
+    "Result",
+    "Rig",
+    "Trace",
+    "connect",
+]
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Result)
+RECONNECT = 5.0  # s for which a request goes on while a daemon that once answered is away
+
+
+def connect(address: str | None = None, timeout: float = 5.0, wait: float = 0.0) -> Rig:
+    """The rig of the daemon at `address` (else $RHEOSTAT_ADDRESS, else tcp://127.0.0.1:7431).
+
+    timeout: s for the answer to a request; wait: s to go on trying while nobody listens yet. Use it as a context
+    manager, or close() it. Raises DaemonUnavailable, saying where it looked and how to start a daemon.
+    """
+    links = Links(addresses.resolve(address), timeout)
+    try:
+        return Rig(links, drive(links, talk.status(), wait))
+    except RheostatError:
+        links.close()
+        raise
+
+
+def drive(links: Links, conversation: talk.Talk[T], patience: float = RECONNECT) -> T:
+    """Holds a conversation with the daemon."""
+    try:
+        call = next(conversation)
+        while True:
+            try:
+                answered = links.ask(call, patience)
+            except RheostatError as error:
+                call = conversation.throw(error)
+            else:
+                call = conversation.send(answered)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+
+
+class Rig:
+    """A daemon and what it owns. Made by `connect`."""
+
+    def __init__(self, links: Links, status: wire.Status) -> None:
+        self._links = links
+        self._hello = status
+
+    @property
+    def address(self) -> str:
+        return self._links.where.endpoint
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets the connections go. Jobs go on."""
+        self._links.close()
+
+    def __repr__(self) -> str:
+        return f"<Rig {self._hello.bench!r} at {self.address}>"
+
+    def status(self) -> wire.Status:
+        """The daemon, its instruments, and what they do now."""
+        self._hello = self._do(talk.status())
+        return self._hello
+
+    def devices(self) -> tuple[wire.Device, ...]:
+        """Every device of the bench, with its window and last reading (ohm)."""
+        return self._do(talk.devices())
+
+    def program(
+        self,
+        targets: Any,
+        devices: Any = None,
+        *,
+        unit: str = "ohm",
+        mapping: WeightMapping | None = None,
+        scheme: str = "ffp",
+        tolerance: float | None = None,
+        parameters: Mapping[str, float] | None = None,
+        confidence: float = 0.95,
+        order: str = "given",
+        max_pulses: int = 2000,
+        table: str | None = None,
+        traces: Sequence[str] = (),
+        priority: int = 0,
+        label: str = "",
+        job_id: str | None = None,
+        wait: bool = False,
+    ) -> Job[ProgramResult]:
+        """Brings devices to target resistances; the Job's result has the shape of the targets.
+
+        targets: numbers in `unit` ("ohm", "kohm", "S", "uS", ...), or weights with a `mapping`; a numpy array, nested
+            list or torch tensor of any shape.
+        devices: one name; an array of names that broadcasts to the targets; or a list that is dealt to the targets in
+            turn. None: all devices of the bench in turn.
+        tolerance: half the width of the accepted band, always ohm. None: half a level of 512 of the window.
+        parameters: settings of the scheme by name.
+        order: in which several targets of one device are visited: "given", or as one "sweep" through the window.
+        max_pulses: for one target. table: version of the feedforward table; None: the newest that fits.
+        traces: devices whose every pulse and reading comes back. priority: higher first.
+        job_id: your own; the same job sent again under one id runs once.
+        wait: return when the job has ended.
+        Raises InputError before anything is sent, RequestRefused when the daemon says no.
+        """
+        submission = talk.program(
+            targets,
+            devices,
+            unit=unit,
+            mapping=mapping,
+            scheme=scheme,
+            tolerance=tolerance,
+            parameters=parameters,
+            confidence=confidence,
+            order=order,
+            max_pulses=max_pulses,
+            table=table,
+            traces=traces,
+            priority=priority,
+            label=label,
+            job_id=job_id,
+        )
+        return self._submit(submission, wait)
+
+    def plan(self, targets: Any, devices: Any = None, **options: Unpack[talk.ProgramOptions]) -> wire.Plan:
+        """What `program` with the same arguments would do: targets, pulses and rig time expected, risks in words."""
+        return self._do(talk.plan(self._do(talk.program(targets, devices, **options))))
+
+    def read(
+        self, devices: Any = None, readings: int = 1, *, wait: bool = False, **options: Unpack[talk.JobOptions]
+    ) -> Job[ReadResult]:
+        """Reads devices (None: all), each `readings` times in one routing."""
+        return self._submit(talk.read(devices, readings, **options), wait)
+
+    def initialise(
+        self,
+        devices: Any,
+        state: str,
+        max_pulses: int = 2000,
+        *,
+        wait: bool = False,
+        **options: Unpack[talk.JobOptions],
+    ) -> Job[InitialiseResult]:
+        """Brings devices (None: all) to one end of the window in closed loop: "HRS" or "LRS"."""
+        return self._submit(talk.initialise(devices, state, max_pulses, **options), wait)
+
+    def calibrate(
+        self,
+        device: str,
+        others: Any = (),
+        *,
+        voltages: Sequence[float] | None = None,
+        width: float | None = None,
+        max_train: int | None = None,
+        gain_pulses: int | None = None,
+        wait: bool = False,
+        **options: Unpack[talk.JobOptions],
+    ) -> Job[CalibrateResult]:
+        """Measures dR(V, R) on `device` in full, and the gain of `others` (names, or "all") from a few pulses each.
+
+        voltages: V, positive; width: s; max_train: write pulses of one train; gain_pulses: for each other device.
+        """
+        submission = talk.calibrate(
+            device,
+            others,
+            voltages=voltages,
+            width=width,
+            max_train=max_train,
+            gain_pulses=gain_pulses,
+            **options,
+        )
+        return self._submit(submission, wait)
+
+    def plan_calibration(self, device: str, others: Any = (), **options: Any) -> wire.Plan:
+        """What `calibrate` with the same arguments would do, and the rig time it would take."""
+        return self._do(talk.plan(self._do(talk.calibrate(device, others, **options))))
+
+    def jobs(self, limit: int = 50, states: Sequence[wire.JobState | str] = ()) -> tuple[wire.Job, ...]:
+        """Snapshots of the latest jobs, of those in `states` if any are named."""
+        return self._do(talk.jobs(limit, states))
+
+    def job(self, job_id: str) -> Job[Any]:
+        """A job by its id or the beginning of it, whoever sent it. Its result is flat. Raises UnknownJob."""
+        return Job(self, self._do(talk.job(job_id)).job_id)
+
+    def tables(self) -> tuple[wire.TableInfo, ...]:
+        """The feedforward tables in the journal."""
+        return self._do(talk.tables())
+
+    def table(self, version: str | None = None) -> wire.FeedforwardTable:
+        """One feedforward table with its arrays; None: the newest."""
+        return self._do(talk.table(version))
+
+    def pause(self) -> None:
+        """Pauses the whole queue."""
+        self._do(talk.change(wire.Pause()))
+
+    def resume(self) -> None:
+        """Lets the queue go on."""
+        self._do(talk.change(wire.Resume()))
+
+    def estop(self, reason: str = "") -> None:
+        """Emergency stop, on a socket of its own that stands behind no queue: 0 V, relays open, the rig latched.
+
+        Returns when the instruments have confirmed it; any error means that this could not be confirmed.
+        """
+        emergency_stop(self._hello.estop, reason, self._links.timeout)
+
+    def recover(self) -> None:
+        """Checks the rig and clears the latch of an error or an emergency stop."""
+        self._do(talk.recover())
+
+    def events(self, after: int | None = None) -> Iterator[wire.Event]:
+        """Every event from now on (or after that sequence number), without end."""
+        return self._follow(None, after)
+
+    def _do(self, conversation: talk.Talk[T]) -> T:
+        return drive(self._links, conversation)
+
+    def _submit(self, conversation: talk.Talk[talk.Submission], wait: bool) -> Job[Any]:
+        submission = self._do(conversation)
+        sent = self._do(talk.submit(submission))
+        job: Job[Any] = Job(self, sent.job_id, submission)
+        if wait:
+            job.wait()
+        return job
+
+    def _follow(self, job_id: str | None, after: int | None) -> Iterator[wire.Event]:
+        before = self._hello
+        status = self.status()
+        follower = Follower.begin(job_id, after, before, status)
+        socket = self._links.subscribe(status.events)
+        try:
+            yield from self._do(follower.catch_up())
+            while not follower.done:
+                arrived: list[wire.Event] = []
+                if socket.poll(QUIET * 1000):
+                    arrived = [wire.unpack_event(socket.recv_multipart()[-1])]
+                if not arrived or follower.misses(arrived[0]):
+                    yield from self._do(follower.catch_up())
+                yield from follower.take(arrived)
+        finally:
+            socket.close(0)
+
+
+class Job(Generic[R]):
+    """One job at the daemon. It goes on whether or not anybody holds this."""
+
+    def __init__(self, rig: Rig, job_id: str, submission: talk.Submission | None = None) -> None:
+        self.id = job_id
+        self._rig = rig
+        self._submission = submission
+        self._result: R | None = None
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id} at {self._rig.address}>"
+
+    def progress(self) -> wire.Job:
+        """A snapshot: state, targets done of total, pulses, reads, energy (J), rig_time (s), outcomes so far."""
+        return self._rig._do(talk.job(self.id))
+
+    def follow(self, after: int | None = None) -> Iterator[wire.Event]:
+        """The job's events, each once and in order, until it has ended."""
+        return self._rig._follow(self.id, after)
+
+    def wait(self, timeout: float | None = None) -> wire.Job:
+        """Blocks until the job has ended, however it did. Raises WaitTimeout after `timeout` s; the job goes on."""
+        return self._rig._do(talk.wait(self.id, timeout))
+
+    def result(self, timeout: float | None = None, partial: bool = False) -> R:
+        """Waits for the end, then gives the ProgramResult, ReadResult, InitialiseResult or CalibrateResult.
+
+        Raises JobFailed, JobCancelled or JobInterrupted unless `partial`, and WaitTimeout after `timeout` s.
+        """
+        if self._result is None or self._result.job.state is not wire.JobState.DONE:
+            self._result = cast("R", self._rig._do(talk.result(self.id, timeout, partial, self._submission)))
+        return self._result
+
+    def trace(self, device: str) -> Trace:
+        """Every pulse and reading of one device in this job, from the journal."""
+        return self._rig._do(talk.trace(self.id, device))
+
+    def cancel(self) -> None:
+        """Stops the job at the next safe place; targets not done get the outcome CANCELLED."""
+        self._rig._do(talk.change(wire.Cancel(job_id=self.id)))
+
+    def pause(self) -> None:
+        """Pauses the job between two events of a device."""
+        self._rig._do(talk.change(wire.Pause(job_id=self.id)))
+
+    def resume(self) -> None:
+        self._rig._do(talk.change(wire.Resume(job_id=self.id)))
+
+
+def emergency_stop(endpoint: str, reason: str = "", timeout: float = 5.0) -> None:
+    """Stops the rig whose emergency socket is at `endpoint`; see Rig.estop."""
+    links = Links(addresses.Address(endpoint, "the emergency socket"), timeout)
+    try:
+        drive(links, talk.emergency_stop(reason), patience=0.0)
+    finally:
+        links.close()
