@@ -2,10 +2,11 @@
 
     step(params, shared, state, target, reading, readings) -> (action, voltage, width, readings)
 
-params: the settings, packed from the scheme's frozen dataclass; shared: what the devices of a die have in common
-(the packed feedforward table), read-only; state: (state_size,) what the scheme remembers of one device, changed in
-place and kept from one target of a device to the next; target: ohm; reading: mean of the newest readings, ohm;
-readings: how many.
+params: the settings, packed from the scheme's frozen dataclass and the task; shared: what the devices of a die have
+in common (the packed feedforward table), read-only; state: (state_size,) what the scheme remembers of one device,
+zeros before its first target, changed in place and kept from one target of a device to the next within one routing;
+target: ohm; reading: mean of the newest readings, ohm, inf for an open circuit; readings: how many, 0 (with any
+reading) when there are none yet, as in the first step of a target.
 The answer says what to do next: PULSE (a write pulse of `voltage` and `width`, then `readings` readings), READ (only
 `readings` readings more), WAIT (`width` s, then readings), ACCEPT, or GIVE_UP + an outcome's number.
 `begin(params, state, target)` is called once before the first step of each target.
@@ -64,9 +65,17 @@ class Task:
     table: Any = None  # FeedforwardTable or None
     gains: tuple[float, float] = (1.0, 1.0)  # of this device, potentiation and depression
 
+    def reachable(self, target: float) -> bool:
+        """Whether the target lies in the window; what does not is UNREACHABLE and gets no pulse."""
+        return self.window[0] <= target <= self.window[1]
+
 
 class Plant(Protocol):
-    """What a scheme is driven on: one device, routed. Resistances are means in ohm, inf for an open circuit."""
+    """What a scheme is driven on: one device, routed. Resistances are means in ohm, inf for an open circuit.
+
+    A plant that sees what no reading shows (a channel in compliance) raises an exception of its own: it passes
+    through the scheme and through `drive`.
+    """
 
     def read(self, readings: int) -> float: ...
 
