@@ -13,6 +13,8 @@
     │   ├── BadParameter       request.bad_parameter
     │   ├── NotReady           request.not_ready        the job has no result yet
     │   └── Conflict           request.conflict         the same id again with other content
+    ├── QueueFull              queue.full               as many jobs wait as may wait
+    ├── NotStarted             daemon.starting          the rig is not open yet: ask again in a moment
     ├── LimitExceeded          limit.exceeded           a limit of the bench forbids it
     ├── RigLatched             rig.latched              refused until the rig has been recovered
     ├── ExecutorFailed         executor.failed          the executor process is gone or could not start
@@ -78,6 +80,14 @@ class NotReady(RequestError):
 
 class Conflict(RequestError):
     code = "request.conflict"
+
+
+class QueueFull(DaemonError):
+    code = "queue.full"
+
+
+class NotStarted(DaemonError):
+    code = "daemon.starting"
 
 
 class LimitExceeded(DaemonError):

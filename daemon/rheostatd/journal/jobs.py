@@ -1,7 +1,7 @@
 """The record of jobs: what was asked for, how far it got, what came of it. Written before anyone sees it.
 
 A job is one row: the `wire.Job` as clients see it, its spec, the hashes of its arrays, and at its end the result.
-Feedforward tables are kept here too, as they came with the result of their calibration.
+Feedforward tables and the pulses themselves are in the executor's record (`pulses`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from rheostat import wire
-from rheostatd.errors import UnknownJob, UnknownTable, possible
+from rheostatd.errors import UnknownJob, possible
 from rheostatd.journal.arrays import ArrayFiles
 from rheostatd.journal.store import Store
 
@@ -25,8 +25,6 @@ _STEPS = (
             position integer primary key autoincrement, job_id text not null unique, state text not null,
             digest blob not null, job blob not null, spec blob not null, inputs blob not null, result blob)""",
         "create index jobs_by_state on jobs (state)",
-        """create table tables (
-            version text primary key, created real not null, info blob not null, arrays blob not null)""",
         "create table flags (name text primary key, value integer not null)",
     ),
 )
@@ -35,7 +33,6 @@ _UNFINISHED = tuple(state.value for state in wire.JobState if not state.final)
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _job = msgspec.msgpack.Decoder(wire.Job).decode
 _spec = msgspec.msgpack.Decoder(wire.Spec).decode
-_info = msgspec.msgpack.Decoder(wire.TableInfo).decode
 _hashes = msgspec.msgpack.Decoder(dict[str, str]).decode
 
 
@@ -99,17 +96,11 @@ class JobJournal:
         with self._store.transaction() as write:
             _update(write, job)
 
-    def finish(self, job: wire.Job, ended: Ended, table: wire.TableInfo | None) -> None:
-        """The end of a job, its result and a calibration's table, in one commit (the arrays are stored before)."""
+    def finish(self, job: wire.Job, ended: Ended) -> None:
+        """The end of a job and its result, in one commit (the arrays are stored before)."""
         with self._store.transaction() as write:
             _update(write, job)
             write("update jobs set result = ? where job_id = ?", (_encode(ended), job.job_id))
-            if table is not None:
-                arrays = {name: ended.arrays[name] for name in wire.FeedforwardTable.ARRAYS}
-                write(
-                    "insert or replace into tables (version, created, info, arrays) values (?, ?, ?, ?)",
-                    (table.version, table.created, _encode(table), _encode(arrays)),
-                )
 
     def find(self, job_id: str) -> wire.Job | None:
         rows = self._store.query("select job from jobs where job_id = ?", (job_id,))
@@ -150,23 +141,6 @@ class JobJournal:
         sql = f"select position, job, spec, inputs from jobs where state in ({marks}) order by position"
         rows = self._store.query(sql, _UNFINISHED)
         return [Entry(row[0], _job(row[1]), _spec(row[2]), _hashes(row[3])) for row in rows]
-
-    # ---- tables ----------------------------------------------------------------------------------------------------
-
-    def tables(self) -> list[wire.TableInfo]:
-        """Newest first."""
-        return [_info(row[0]) for row in self._store.query("select info from tables order by created desc")]
-
-    def table(self, version: str | None) -> tuple[wire.TableInfo, wire.Arrays]:
-        """One table, None: the newest. Raises UnknownTable."""
-        known = self.tables()
-        if version is None and not known:
-            raise UnknownTable("no feedforward table yet: calibrate first")
-        wanted = known[0].version if version is None else version
-        rows = self._store.query("select info, arrays from tables where version = ?", (wanted,))
-        if not rows:
-            raise UnknownTable(f"no feedforward table {wanted!r}; {possible(wanted, [t.version for t in known])}")
-        return _info(rows[0][0]), self.arrays.read_all(_hashes(rows[0][1]))
 
     # ---- flags -----------------------------------------------------------------------------------------------------
 

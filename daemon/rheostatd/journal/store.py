@@ -24,6 +24,7 @@ from rheostatd.errors import JournalBusy, JournalCorrupt, JournalError, JournalF
 
 DELAY_VARIABLE = "RHEOSTAT_COMMIT_DELAY_S"
 BUSY_TIMEOUT = 2.0  # s that a writer waits for another process
+_CHECKED_SIZE = 32 << 20  # bytes; checking more than this at every start takes too long
 _SMOOTHING = 0.2  # weight of the newest commit in `commit_time`
 
 Write = Callable[..., sqlite3.Cursor]
@@ -65,7 +66,8 @@ class Store:
             run("pragma foreign_keys = on")
             run("pragma journal_size_limit = 16777216")
             (version,) = run("pragma user_version").fetchone()
-            (sound,) = run("pragma quick_check(1)").fetchone()
+            small = self.path.stat().st_size <= _CHECKED_SIZE
+            (sound,) = run("pragma quick_check(1)").fetchone() if small else ("ok",)
         if sound != "ok":
             raise JournalCorrupt(f"{self.path} is damaged: {sound}; move it away to start a new one")
         if version > len(steps):

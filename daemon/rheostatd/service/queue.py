@@ -1,0 +1,224 @@
+"""The jobs that are not over: their order, their states, and every change of state journalled before it is seen.
+
+    queued -> running -> done, failed, cancelled, interrupted
+    queued <-> paused      running <-> paused      queued, paused -> cancelled
+
+Higher priority first, then order of arrival. One job runs at a time: there is one rig. A paused queue starts no job;
+the one that runs goes on (it can be paused by its id).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace as replaced
+from typing import Any
+
+import msgspec
+import structlog
+
+from rheostat import wire
+from rheostatd import messages
+from rheostatd.errors import QueueFull, RequestError, UnknownJob
+from rheostatd.journal.jobs import Ended, Entry, JobJournal
+from rheostatd.service.events import Events, job_data
+
+log = structlog.get_logger()
+
+_PAUSED = "queue.paused"  # flag in the journal
+
+
+class JobQueue:
+    """Knows nothing of the executor. `clock`: unix time. Everything that writes raises JournalError when it cannot,
+    and has then changed nothing."""
+
+    def __init__(self, journal: JobJournal, events: Events, clock: Callable[[], float], limit: int) -> None:
+        self._journal = journal
+        self._events = events
+        self._clock = clock
+        self._limit = limit
+        self._live = {entry.job.job_id: entry for entry in journal.unfinished()}
+        self.paused = journal.flag(_PAUSED)
+        self.listeners: list[Callable[[wire.Job], None]] = []  # called with every job that changed its state
+        self.running: str | None = None
+        begun = [e for e in self._live.values() if e.job.started is not None]
+        self.orphans = [entry.job.job_id for entry in begun]  # ran when the daemon ended: what became of them?
+
+    # ---- looking ---------------------------------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> int:
+        return sum(entry.job.started is None for entry in self._live.values())
+
+    @property
+    def running_paused(self) -> bool:
+        return self.running is not None and self._live[self.running].job.state is wire.JobState.PAUSED
+
+    def find(self, job_id: str) -> wire.Job:
+        """A job of any age. Raises UnknownJob."""
+        entry = self._live.get(job_id)
+        job = entry.job if entry else self._journal.find(job_id)
+        if job is None:
+            raise UnknownJob(f"no job {job_id!r}; {self._journal.near(job_id)}")
+        return job
+
+    def newest(self, limit: int, states: tuple[wire.JobState, ...]) -> list[wire.Job]:
+        jobs = self._journal.newest(limit, states)
+        return [self._live[job.job_id].job if job.job_id in self._live else job for job in jobs]
+
+    def next(self) -> Entry | None:
+        """The job to run now, if any."""
+        if self.paused or self.running is not None or self.orphans:
+            return None
+        ready = [entry for entry in self._live.values() if entry.job.state is wire.JobState.QUEUED]
+        return min(ready, key=lambda entry: (-entry.job.priority, entry.position), default=None)
+
+    # ---- before it runs --------------------------------------------------------------------------------------------
+
+    def add(self, submit: wire.Submit, arrays: wire.Arrays, digest: bytes, total: int) -> wire.Job:
+        if self.waiting >= self._limit:
+            raise QueueFull(f"{self._limit} jobs are waiting already; wait for some, or raise [daemon] queue_limit")
+        job = wire.Job(
+            job_id=submit.job_id,
+            kind=_kind(submit.spec),
+            state=wire.JobState.QUEUED,
+            priority=submit.priority,
+            label=submit.label,
+            submitted=self._clock(),
+            total=total,
+        )
+        self._live[job.job_id] = self._journal.add(job, submit.spec, arrays, digest)
+        self._changed(job, "job.queued")
+        return job
+
+    def cancel(self, job_id: str) -> wire.Job:
+        """A waiting job is over at once. One that runs is the executor's to stop: it is given back as it is."""
+        job = self.find(job_id)
+        if job.state.final or job.started is not None:
+            return job
+        over = msgspec.structs.replace(
+            job, state=wire.JobState.CANCELLED, finished=self._clock(), error_code="job.cancelled", error="cancelled"
+        )
+        self._journal.update(over)
+        del self._live[job_id]
+        self._changed(over, "job.finished")
+        return over
+
+    def hold(self, job_id: str, paused: bool) -> wire.Job:
+        """Pauses or resumes a waiting job. Raises RequestError for one that is over; one that runs: as `cancel`."""
+        job = self.find(job_id)
+        if job.state.final:
+            raise RequestError(f"job {job_id} is over ({job.state.value})")
+        if job.started is not None:
+            return job
+        return self._set_paused(job, paused)
+
+    def hold_all(self, paused: bool) -> None:
+        if paused != self.paused:
+            self._journal.set_flag(_PAUSED, paused)
+            self.paused = paused
+            self._events.publish("job.paused" if paused else "job.resumed", queue=True)
+
+    # ---- while it runs ---------------------------------------------------------------------------------------------
+
+    def start(self, entry: Entry) -> None:
+        job = msgspec.structs.replace(entry.job, state=wire.JobState.RUNNING, started=self._clock())
+        self._journal.update(job)
+        self._live[job.job_id] = replaced(entry, job=job)
+        self.running = job.job_id
+        self._changed(job, "job.started")
+
+    def progress(self, report: messages.Progress) -> None:
+        """Kept in memory only: the executor's record of pulses is the durable one."""
+        entry = self._live.get(report.job_id)
+        if entry is None:
+            return
+        job = _with_totals(entry.job, report)
+        self._live[job.job_id] = replaced(entry, job=job)
+        more: dict[str, Any] = {}
+        if report.device is not None:
+            more = {"device": report.device, "resistance_ohm": report.resistance}
+        self._events.publish("job.progress", job.job_id, **job_data(job), **more)
+
+    def held(self, job_id: str, paused: bool) -> None:
+        """The executor says that the running job has paused, or gone on."""
+        if job_id == self.running:
+            self._set_paused(self._live[job_id].job, paused)
+
+    def finish(self, report: messages.Finished, arrays: wire.Arrays) -> wire.Job | None:
+        """The end of a job that ran, with its result. None when it is not one of those that are not over."""
+        entry = self._live.get(report.job_id)
+        if entry is None:
+            log.warning("job.unexpected_end", job=report.job_id, state=report.state.value)
+            return None
+        job = _with_totals(entry.job, report.totals) if report.totals else entry.job
+        job = msgspec.structs.replace(
+            job, state=report.state, finished=self._clock(), error_code=report.error_code, error=report.error
+        )
+        hashes = self._journal.arrays.write_all(arrays)
+        devices = getattr(entry.spec, "devices", None) or (entry.spec.device, *entry.spec.others)  # type: ignore[union-attr]
+        self._journal.finish(job, Ended(devices, report.provenance, hashes))
+        self._over(job)
+        return job
+
+    def interrupt(self, job_id: str, why: str) -> wire.Job:
+        """A job that ran and of which no end is known. It has no result."""
+        job = msgspec.structs.replace(
+            self._live[job_id].job,
+            state=wire.JobState.INTERRUPTED,
+            finished=self._clock(),
+            error_code="job.interrupted",
+            error=why,
+        )
+        self._journal.update(job)
+        self._over(job)
+        return job
+
+    def orphan_running(self) -> None:
+        """The executor is gone: what became of the job that ran is known when the next one has looked."""
+        if self.running is not None:
+            self.orphans.append(self.running)
+            self.running = None
+
+    # ---- inside ----------------------------------------------------------------------------------------------------
+
+    def _over(self, job: wire.Job) -> None:
+        del self._live[job.job_id]
+        if self.running == job.job_id:
+            self.running = None
+        if job.job_id in self.orphans:
+            self.orphans.remove(job.job_id)
+        self._changed(job, "job.finished")
+
+    def _set_paused(self, job: wire.Job, paused: bool) -> wire.Job:
+        plain = wire.JobState.QUEUED if job.started is None else wire.JobState.RUNNING
+        state = wire.JobState.PAUSED if paused else plain
+        if job.state is state:
+            return job
+        job = msgspec.structs.replace(job, state=state)
+        self._journal.update(job)
+        self._live[job.job_id] = replaced(self._live[job.job_id], job=job)
+        self._changed(job, "job.paused" if paused else "job.resumed")
+        return job
+
+    def _changed(self, job: wire.Job, event: str) -> None:
+        log.info(event, job=job.job_id, kind=job.kind, state=job.state.value, error=job.error)
+        self._events.publish(event, job.job_id, **job_data(job))
+        for listener in self.listeners:
+            listener(job)
+
+
+def _kind(spec: wire.Spec) -> str:
+    return str(spec.__struct_config__.tag)
+
+
+def _with_totals(job: wire.Job, report: messages.Progress) -> wire.Job:
+    return msgspec.structs.replace(
+        job,
+        total=report.total,
+        done=report.done,
+        pulses=report.pulses,
+        reads=report.reads,
+        energy=report.energy,
+        rig_time=report.rig_time,
+        outcomes=report.outcomes,
+    )

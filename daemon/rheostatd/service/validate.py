@@ -1,0 +1,169 @@
+"""A job is checked in full before it is taken: afterwards only the rig can refuse it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rheostat import wire
+from rheostat_hal.bench import Limits
+from rheostatd.errors import (
+    BadParameter,
+    BadTargets,
+    LimitExceeded,
+    RequestError,
+    UnknownDevice,
+    UnknownScheme,
+    UnknownTable,
+    possible,
+)
+
+MAX_READINGS = 10_000
+MAX_PULSES = 1_000_000
+_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_EDGE = 1e-9  # relative: a target computed as exactly LRS may miss it by a rounding
+_NAMED = 3  # how many wrong targets a message names
+
+
+@dataclass(frozen=True)
+class Known:
+    """What requests are checked by. `schemes`: name -> names of parameters."""
+
+    devices: Mapping[str, wire.Device]
+    schemes: Mapping[str, Sequence[str]]
+    tables: Sequence[str]
+    limits: Limits
+
+
+def submit(request: wire.Submit, arrays: wire.Arrays, known: Known) -> int:
+    """The number of targets (devices, or trains) of a job. Raises RequestError or one of its kinds, LimitExceeded."""
+    if not _JOB_ID.fullmatch(request.job_id):
+        raise RequestError(f"job id {request.job_id[:80]!r}: 1 to 64 letters, digits, '.', '_' and '-'")
+    if len(request.label) > 200:
+        raise RequestError(f"a label of {len(request.label)} characters: at most 200")
+    if abs(request.priority) > 1_000_000:
+        raise RequestError(f"priority {request.priority}: from -1000000 to 1000000")
+    spec = request.spec
+    wanted = {"targets", "device"} if isinstance(spec, wire.Program) else set()
+    if set(arrays) != wanted:
+        raise BadTargets(f"a {type(spec).__name__} job takes {_named(wanted)}, not {_named(arrays)}")
+    if isinstance(spec, wire.Program):
+        return _program(spec, arrays, known)
+    if isinstance(spec, wire.Read):
+        _devices(spec.devices, known)
+        _whole("readings", spec.readings, MAX_READINGS)
+        return len(spec.devices)
+    if isinstance(spec, wire.Initialise):
+        _devices(spec.devices, known)
+        _whole("max_pulses", spec.max_pulses, MAX_PULSES)
+        if spec.state not in ("HRS", "LRS"):
+            raise BadParameter(f"state {spec.state!r}: HRS or LRS")
+        return len(spec.devices)
+    return _calibrate(spec, known)
+
+
+def _program(spec: wire.Program, arrays: wire.Arrays, known: Known) -> int:
+    devices = _devices(spec.devices, known)
+    _positive("tolerance", spec.tolerance)
+    if not 0.0 < spec.confidence < 1.0:
+        raise BadParameter(f"confidence {spec.confidence}: above 0 and below 1")
+    _whole("max_pulses", spec.max_pulses, MAX_PULSES)
+    if spec.order not in ("given", "sweep"):
+        raise BadParameter(f"order {spec.order!r}: given or sweep")
+    if spec.scheme not in known.schemes:
+        raise UnknownScheme(f"no scheme {spec.scheme!r}; {possible(spec.scheme, known.schemes)}")
+    parameters = known.schemes[spec.scheme]
+    for name, value in spec.parameters.items():
+        if name not in parameters:
+            raise BadParameter(f"scheme {spec.scheme} has no parameter {name!r}; {possible(name, parameters, most=20)}")
+        if not math.isfinite(value):
+            raise BadParameter(f"parameter {name} = {value}: must be finite")
+    if spec.table is not None and spec.table not in known.tables:
+        raise UnknownTable(f"no feedforward table {spec.table!r}; {possible(spec.table, known.tables)}")
+    for name in spec.traces:
+        if name not in spec.devices:
+            raise UnknownDevice(f"trace of {name!r}, which is not a device of this job; {possible(name, spec.devices)}")
+    return _targets(arrays["targets"], arrays["device"], devices)
+
+
+def _targets(targets: wire.Array, index: wire.Array, devices: Sequence[wire.Device]) -> int:
+    if targets.dtype != np.float64 or index.dtype != np.int32:
+        raise BadTargets(f"targets must be f8 and device i4, not {targets.dtype.str} and {index.dtype.str}")
+    if targets.ndim != 1 or targets.shape != index.shape or not targets.size:
+        raise BadTargets(
+            f"targets {targets.shape} and device {index.shape}: both must have one dimension, equal and not empty"
+        )
+    wrong = (index < 0) | (index >= len(devices))
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        raise BadTargets(
+            f"target {first} names device number {int(index[first])}: there are {len(devices)}, counted from 0"
+        )
+    wrong = ~np.isfinite(targets)
+    if wrong.any():
+        named = ", ".join(
+            f"target {k} (device {devices[index[k]].name}) is {targets[k]}" for k in np.flatnonzero(wrong)[:_NAMED]
+        )
+        raise BadTargets(f"{_counted(wrong, targets)} not a finite resistance: {named}")
+    low = np.array([device.window[0] for device in devices])[index]
+    high = np.array([device.window[1] for device in devices])[index]
+    wrong = (targets < low * (1.0 - _EDGE)) | (targets > high * (1.0 + _EDGE))
+    if wrong.any():
+        named = ", ".join(
+            f"target {k} (device {devices[index[k]].name}, {low[k]:g} to {high[k]:g} ohm) is {targets[k]:g} ohm"
+            for k in np.flatnonzero(wrong)[:_NAMED]
+        )
+        raise BadTargets(f"{_counted(wrong, targets)} outside the window of the device: {named}")
+    return int(targets.size)
+
+
+def _calibrate(spec: wire.Calibrate, known: Known) -> int:
+    _devices((spec.device, *spec.others), known)
+    _positive("width", spec.width)
+    if spec.width > known.limits.max_width and not known.limits.host_timed:
+        raise LimitExceeded(f"width {spec.width:g} s: the bench allows write pulses up to {known.limits.max_width:g} s")
+    _whole("max_train", spec.max_train, MAX_PULSES)
+    _whole("gain_pulses", spec.gain_pulses, MAX_PULSES)
+    rising = all(low < high for low, high in zip(spec.voltages, spec.voltages[1:], strict=False))
+    if len(spec.voltages) < 2 or not rising or not 0.0 < spec.voltages[0] <= spec.voltages[-1] < math.inf:
+        raise BadParameter("voltages: at least two, positive, finite and rising")
+    if spec.voltages[-1] > known.limits.max_voltage:
+        raise LimitExceeded(
+            f"voltage {spec.voltages[-1]:g} V: the bench allows write pulses up to {known.limits.max_voltage:g} V"
+        )
+    return 2 * len(spec.voltages) + len(spec.others)
+
+
+def _devices(names: Sequence[str], known: Known) -> list[wire.Device]:
+    if not names:
+        raise UnknownDevice(f"a job needs at least one device; {possible('', known.devices)}")
+    for name in names:
+        if name not in known.devices:
+            raise UnknownDevice(f"no device {name!r}; {possible(name, known.devices)}")
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UnknownDevice(f"device {twice!r} is named twice: name each device once")
+    return [known.devices[name] for name in names]
+
+
+def _positive(name: str, value: float) -> None:
+    if not 0.0 < value < math.inf:
+        raise BadParameter(f"{name} {value}: must be positive and finite")
+
+
+def _whole(name: str, value: int, most: int) -> None:
+    if not 1 <= value <= most:
+        raise BadParameter(f"{name} {value}: from 1 to {most}")
+
+
+def _named(names: Mapping[str, object] | set[str]) -> str:
+    return "the arrays " + ", ".join(sorted(map(repr, names))) if names else "no arrays"
+
+
+def _counted(wrong: wire.Array, targets: wire.Array) -> str:
+    count = int(np.count_nonzero(wrong))
+    return f"{count} of {targets.size} targets {'is' if count == 1 else 'are'}"
