@@ -10,7 +10,8 @@
     ├── InstrumentError       instrument.error       an error of the instrument's own: `number` and `text`
     │   └── IdentityError     instrument.identity    not the instrument, modules or cards of the bench file
     ├── SwitchError           switch.readback        the closed relays read back are not those that were asked for
-    └── UnsafeError           rig.unsafe             0 V or open relays could not be confirmed
+    ├── UnsafeError           rig.unsafe             0 V or open relays could not be confirmed
+    └── RefusedError          rig.refused            asked for what the bench does not allow; nothing was sent, no latch
 
 Every class has a stable `code`, which travels to the client.
 """
@@ -72,3 +73,9 @@ class SwitchError(HalError):
 
 class UnsafeError(HalError):
     code = "rig.unsafe"
+
+
+class RefusedError(HalError):
+    """The rig was asked for something outside its bench file: it sent nothing, and is not latched."""
+
+    code = "rig.refused"

@@ -10,8 +10,8 @@ from rheostat_hal.values import DeviceAddress, Event, InstrumentIdentity, Pulse
 class Rig(Protocol):
     """One device at a time. All methods but `abort` belong to one thread. Errors: the tree in `rheostat_hal.errors`.
 
-    After any HalError the rig has tried to reach the safe state and is latched: everything but `make_safe`, `recover`
-    and `close` raises the same error again until `recover` has succeeded.
+    After any HalError but RefusedError (nothing was sent) the rig has tried to reach the safe state and is latched:
+    everything but `make_safe`, `recover` and `close` raises the same error again until `recover` has succeeded.
     """
 
     @property

@@ -1,0 +1,204 @@
+"""A rig made of an analyser and a switch, wired as the bench file says.
+
+One thread owns it; `abort` may come from any. The rules it keeps: no relay moves before 0 V is confirmed; every
+error ends in the safe state and a latch; the safe state is read back, and when it cannot be, that is an error too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import threading
+from collections.abc import Callable, Iterator
+
+import structlog
+
+from rheostat_hal.bench import Bench
+from rheostat_hal.bus import Bus, VisaBus
+from rheostat_hal.bus_replay import RecordingBus
+from rheostat_hal.drivers.b1500a import B1500A
+from rheostat_hal.drivers.k3706a import K3706A, RELAY_TIME
+from rheostat_hal.errors import BusAborted, HalError, RefusedError, UnsafeError
+from rheostat_hal.values import DeviceAddress, Event, InstrumentIdentity, Pulse
+
+log = structlog.get_logger(__name__)
+
+
+def open_rig(bench: Bench, record: Callable[[str], None] | None = None) -> BenchRig:
+    """Open both instruments, check that they are those of the bench file, make safe, configure.
+
+    record: is told every line of both dialogues. Raises BusUnavailable (naming the resource), IdentityError, ...
+    """
+    library = bench.virtual.backend if bench.virtual else bench.visa_library
+    analyser: Bus = VisaBus(bench.analyser.resource, library=library, terminator="\r\n", ready=1, abort_line="AB")
+    switch: Bus | None = None
+    try:
+        switch = VisaBus(bench.switch.resource, library=library, terminator="\n", ready=16)
+        if record is not None:
+            analyser, switch = RecordingBus(analyser, record), RecordingBus(switch, record)
+        rig = BenchRig(bench, analyser, switch)
+        rig.recover()
+    except BaseException:
+        for bus in (analyser, switch):
+            if bus is not None:
+                _let_go(bus)
+        raise
+    return rig
+
+
+class BenchRig:
+    """Implements `rheostat_hal.rig.Rig` on two buses. Use `recover` first; `open_rig` does."""
+
+    def __init__(self, bench: Bench, analyser: Bus, switch: Bus) -> None:
+        self.bench = bench
+        self.analyser = B1500A(analyser, bench.analyser, bench.limits)
+        self.switch = K3706A(switch, bench.switch)
+        self._buses = (analyser, switch)
+        self._devices = {device.name: device for device in bench.devices}
+        self._identities: tuple[InstrumentIdentity, ...] = ()
+        self._routed: str | None = None
+        self._latched: HalError | None = None
+        self._aborted = threading.Event()
+        self._securing = threading.Lock()  # held while the way to the safe state begins, or an abort is sent
+        self._safe_underway = False
+
+    @property
+    def devices(self) -> tuple[DeviceAddress, ...]:
+        return self.bench.devices
+
+    @property
+    def identities(self) -> tuple[InstrumentIdentity, ...]:
+        return self._identities
+
+    @property
+    def routed(self) -> str | None:
+        """The device connected now."""
+        return self._routed
+
+    @property
+    def latched(self) -> HalError | None:
+        return self._latched
+
+    def route(self, device: str) -> float:
+        address = self._devices.get(device)
+        if address is None:
+            near = difflib.get_close_matches(device, self._devices, 3)
+            raise RefusedError(f"no device {device!r}" + (f"; near it: {', '.join(near)}" if near else ""))
+        with self._guarded("route"):
+            self._routed = None
+            self.analyser.ready()
+            self.switch.route(tuple(channel for _, channel in address.channels))
+            self._routed = device
+        return 2 * RELAY_TIME  # one opening, one closing
+
+    def read(self, readings: int = 1) -> Event:
+        return self._event(None, readings)
+
+    def apply(self, pulse: Pulse, readings: int = 1) -> Event:
+        return self._event(pulse, readings)
+
+    def risk(self, pulse: Pulse) -> str | None:
+        """The named risk of a write pulse that the hardware cannot time (longer than 2 s), or None."""
+        return self.analyser.risk(pulse)
+
+    def make_safe(self) -> None:
+        with self._guarded("make_safe", latch_applies=False, secure=False):
+            self._secure()
+
+    def abort(self) -> None:
+        self._aborted.set()
+        with self._securing:
+            if self._safe_underway:  # already doing what an abort is for
+                return
+            for bus in self._buses:
+                try:
+                    bus.abort()
+                except HalError as error:
+                    log.error("rig.abort_failed", resource=bus.resource, error=str(error))
+
+    def recover(self) -> None:
+        with self._guarded("recover", latch_applies=False):
+            self._aborted.clear()
+            analyser, errors = self.analyser.resynchronise()
+            for name, reports in ((analyser.name, errors), ("switch", self.switch.resynchronise())):
+                for number, text in reports:
+                    log.warning("rig.old_error", instrument=name, number=number, text=text)
+            modules = self.analyser.discover()
+            switch = self.switch.identify()
+            self._secure()
+            self.analyser.configure()
+            self._identities = (
+                dataclasses.replace(analyser, modules=modules),
+                switch,
+            )
+            self._latched = None
+
+    def close(self) -> None:
+        try:
+            self.make_safe()
+        finally:
+            for bus in self._buses:
+                _let_go(bus)
+
+    def _event(self, pulse: Pulse | None, readings: int) -> Event:
+        if readings < (pulse is None):
+            raise RefusedError(f"{readings} readings")
+        with self._guarded("event"):
+            if self._routed is None:
+                raise RefusedError("no device is routed")
+            return self.analyser.event(pulse, readings)
+
+    @contextlib.contextmanager
+    def _guarded(self, what: str, *, latch_applies: bool = True, secure: bool = True) -> Iterator[None]:
+        """Latch and make safe on every HalError within, RefusedError excepted."""
+        if latch_applies and self._latched is not None:
+            raise self._latched.with_traceback(None)
+        try:
+            if latch_applies and self._aborted.is_set():
+                raise BusAborted("aborted between two lines")
+            yield
+        except RefusedError:
+            raise
+        except HalError as error:
+            self._latched = error
+            log.error("rig.latched", during=what, code=error.code, error=str(error), device=self._routed)
+            if secure:
+                try:
+                    self._secure()
+                except HalError as unsafe:
+                    log.error("rig.not_safe", code=unsafe.code, error=str(unsafe))
+                    error.add_note(f"and the safe state could not be reached: {unsafe}")
+            raise
+
+    def _secure(self) -> None:
+        """Outputs to 0 V, confirmed; then relays open, read back; then outputs off. Raises UnsafeError, naming why."""
+        with self._securing:
+            self._safe_underway = True
+            disturbed = self._latched is not None or self._aborted.is_set()
+        self._routed = None
+        try:
+            if disturbed:
+                self.analyser.resynchronise()
+            self.analyser.zero()
+        except HalError as error:
+            self._safe_underway = False
+            raise UnsafeError(f"0 V is not confirmed, the relays were left as they are: {error}") from error
+        try:
+            if disturbed:
+                self.switch.resynchronise()
+            self.switch.open_all()
+            self.analyser.off()
+        except HalError as error:
+            raise UnsafeError(f"outputs are at 0 V, but {error}") from error
+        finally:
+            self._safe_underway = False
+        if self._aborted.is_set() and self._latched is None:
+            self._latched = BusAborted("aborted while idle")
+
+
+def _let_go(bus: Bus) -> None:
+    try:
+        bus.close()
+    except HalError as error:
+        log.warning("bus.close_failed", resource=bus.resource, error=str(error))

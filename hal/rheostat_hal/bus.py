@@ -1,0 +1,230 @@
+"""Lines to and from one instrument. VisaBus is the only place that knows pyvisa, and knows nothing of instruments."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from rheostat_hal.errors import BusAborted, BusError, BusTimeout, BusUnavailable, ReplyError
+
+SLICE = 0.05  # s, the longest wait that does not look at the abort flag
+MAX_LINE = 1 << 20  # bytes of a reply without an end before it counts as garbage
+
+
+class Bus(Protocol):
+    """Lines without their terminators. `writes` and `reads` count lines. Only `abort` may come from another thread."""
+
+    @property
+    def resource(self) -> str: ...
+
+    @property
+    def writes(self) -> int: ...
+
+    @property
+    def reads(self) -> int: ...
+
+    def write(self, line: str) -> None:
+        """Send one line. Raises BusAborted, BusError."""
+        ...
+
+    def read(self, timeout: float) -> str:
+        """The next line, waiting at most `timeout` s. Raises BusTimeout, BusAborted, BusError."""
+        ...
+
+    def query(self, line: str, timeout: float) -> str: ...
+
+    def clear(self) -> None:
+        """Device clear, or what comes near: forget unread replies, end an abort."""
+        ...
+
+    def abort(self) -> None:
+        """From any thread: stop what the instrument does. Reads and writes raise BusAborted until `clear`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class VisaBus:
+    """A VISA resource. `ready`: the bits of its status byte that announce a reply (INSTR resources only);
+    `abort_line`: what to send for an abort where there is no device clear (SOCKET resources); `library`: pyvisa's.
+
+    INSTR resources (GPIB, USB, VXI-11, HiSLIP) are asked for their status byte until a reply waits, then read: so an
+    abort never waits behind a read, and no timeout falls into the middle of a transfer, which would lose data.
+    SOCKET resources are read in short slices that hand over what has arrived.
+    """
+
+    def __init__(
+        self,
+        resource: str,
+        *,
+        library: str = "",
+        terminator: str = "\n",
+        ready: int = 16,
+        abort_line: str | None = None,
+    ) -> None:
+        import pyvisa  # slow: only those who open an instrument wait for it
+
+        self.resource = resource
+        self.writes = 0
+        self.reads = 0
+        self._terminator = terminator
+        self._ready = ready
+        self._abort_line = abort_line
+        self._lines: deque[str] = deque()
+        self._partial = bytearray()
+        self._aborted = threading.Event()
+        self._using = threading.Lock()  # INSTR: one call at a time; SOCKET: one whole line at a time
+        self._visa_error: type[Exception] = pyvisa.errors.VisaIOError
+        self._timed_out = int(pyvisa.constants.StatusCode.error_timeout)
+        try:
+            manager = pyvisa.ResourceManager(library)
+            opened: Any = manager.open_resource(resource, open_timeout=5000)
+        # pyvisa-py raises plain Exception when it cannot connect, and pyvisa ValueError for a missing backend
+        except Exception as error:
+            raise BusUnavailable(f"{resource}: cannot be opened: {error}") from error
+        self._opened = opened
+        self._visa: Any = opened.visalib
+        self._session: Any = opened.session
+        self._is_socket = opened.resource_class == "SOCKET"
+        self._socket = self._socket_below()
+        if self._is_socket:
+            opened.read_termination = "\n"
+            opened.set_visa_attribute(pyvisa.constants.ResourceAttribute.suppress_end_enabled, False)
+            opened.timeout = SLICE * 1000
+        else:
+            opened.timeout = 5000
+        if self._socket is not None:
+            refused = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # pyvisa-py does not look
+            if refused:
+                self.close()
+                raise BusUnavailable(f"{resource}: nothing answers there: {os.strerror(refused)}")
+            # pyvisa-py leaves Nagle's algorithm on: every write after a write would wait 40 ms for the peer's ACK
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def write(self, line: str) -> None:
+        if self._aborted.is_set():
+            raise BusAborted(f"{self.resource}: aborted")
+        self._send(line)
+
+    def read(self, timeout: float) -> str:
+        deadline = time.monotonic() + timeout
+        while not self._lines:
+            if self._aborted.is_set():
+                raise BusAborted(f"{self.resource}: aborted")
+            if self._is_socket:
+                self._collect(self._receive(), ends=False)
+            elif self._await_reply(deadline):
+                self._collect(self._receive(), ends=True)
+            if not self._lines and time.monotonic() >= deadline:
+                got = f", only {bytes(self._partial[:80])!r}" if self._partial else ""
+                raise BusTimeout(f"{self.resource}: no answer within {timeout:.3g} s{got}")
+        self.reads += 1
+        return self._lines.popleft()
+
+    def query(self, line: str, timeout: float) -> str:
+        self.write(line)
+        return self.read(timeout)
+
+    def clear(self) -> None:
+        self._aborted.clear()
+        if self._is_socket:  # no device clear: read until it is quiet
+            deadline = time.monotonic() + 2.0
+            while self._receive() and time.monotonic() < deadline:
+                self._partial.clear()
+        else:
+            with self._mapped(), self._using:
+                self._visa.clear(self._session)
+        self._lines.clear()
+        self._partial.clear()
+
+    def abort(self) -> None:
+        self._aborted.set()
+        if not self._is_socket:
+            with self._mapped(), self._using:
+                self._visa.clear(self._session)
+        elif self._abort_line is not None:
+            self._send(self._abort_line)
+
+    def close(self) -> None:
+        with self._mapped():
+            self._opened.close()
+
+    def _send(self, line: str) -> None:
+        data = (line + self._terminator).encode("ascii")
+        try:
+            with self._using:
+                sent = self._visa.write(self._session, data)[0]
+        except (self._visa_error, OSError) as error:
+            raise BusError(f"{self.resource}: connection lost: {error}") from error
+        if sent != len(data):
+            raise BusError(f"{self.resource}: only {sent} of {len(data)} bytes were sent")
+        self.writes += 1
+
+    def _receive(self) -> bytes:
+        """What has arrived, b"" when nothing came within the session's timeout."""
+        lock = contextlib.nullcontext() if self._is_socket else self._using
+        try:
+            with lock:
+                data: bytes = self._visa.read(self._session, 4096)[0]
+        except self._visa_error as error:
+            if getattr(error, "error_code", None) != self._timed_out:
+                raise BusError(f"{self.resource}: {error}") from error
+            self._look_for_peer()
+            return b""
+        except OSError as error:
+            raise BusError(f"{self.resource}: connection lost: {error}") from error
+        return data
+
+    def _collect(self, data: bytes, *, ends: bool) -> None:
+        """Split into lines. `ends`: an INSTR message is over where the transfer is, also without a line feed."""
+        if self._partial or not data.endswith(b"\n") or data.count(b"\n") > 1:
+            self._partial += data
+            *whole, rest = self._partial.split(b"\n")
+            if ends and rest:
+                whole, rest = [*whole, rest], bytearray()
+            self._lines.extend(line.decode("ascii", "replace").rstrip("\r") for line in whole)
+            self._partial = rest
+            if len(rest) > MAX_LINE:
+                raise ReplyError(f"{self.resource}: {len(rest)} bytes without the end of a line")
+        else:
+            self._lines.append(data.decode("ascii", "replace").rstrip("\r\n"))
+
+    def _await_reply(self, deadline: float) -> bool:
+        """Ask for the status byte, ever less often, until a reply waits. False at the deadline or at an abort."""
+        pause = 0.0
+        while True:
+            with self._mapped(), self._using:
+                status, _ = self._visa.read_stb(self._session)
+            if status & self._ready:
+                return True
+            if self._aborted.wait(pause) or time.monotonic() >= deadline:
+                return False
+            pause = min(0.01, 1.5 * pause + 0.0002)
+
+    def _look_for_peer(self) -> None:
+        """pyvisa-py takes a closed connection for silence."""
+        if self._socket is not None and self._is_socket:
+            with self._mapped():
+                readable = select.select([self._socket], [], [], 0)[0]
+                if readable and self._socket.recv(1, socket.MSG_PEEK) == b"":
+                    raise BusError(f"{self.resource}: the instrument closed the connection")
+
+    def _socket_below(self) -> socket.socket | None:
+        """The socket under a pyvisa-py session; None with any other library, which sets TCP_NODELAY itself."""
+        session = getattr(self._visa, "sessions", {}).get(self._session)
+        interface = getattr(session, "interface", None)
+        return interface if isinstance(interface, socket.socket) else None
+
+    @contextlib.contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except (self._visa_error, OSError) as error:
+            raise BusError(f"{self.resource}: connection lost: {error}") from error

@@ -1,0 +1,294 @@
+"""The B1500A with four SMUs: hardware-timed write pulses on T2 and T4, readings from T1 to T3, one line an event.
+
+Sources: Agilent B1500A/B1505A Programming Guide, ed. 11; User's Guide (SMU pulse widths, ranges).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+from rheostat_hal.bench import HARDWARE_TIMED, Analyser, Limits
+from rheostat_hal.bus import Bus
+from rheostat_hal.drivers import flex
+from rheostat_hal.errors import BusTimeout, IdentityError, InstrumentError, RefusedError, ReplyError, UnsafeError
+from rheostat_hal.values import Event, InstrumentIdentity, Pulse, Status
+
+NAME = "analyser"
+SMUS = {"B1510A": "HPSMU", "B1511A": "MPSMU", "B1511B": "MPSMU", "B1517A": "HRSMU"}
+ZERO = 0.01  # V, what counts as 0 V: far above an SMU's offset in the 2 V range, far below what moves a device
+OPEN_CIRCUIT = 1e-3  # of the read range: under it (1 uA of 1 mA, 100 kohm at 0.1 V) nothing is connected
+SHORTEST_PULSE = 5e-4  # s, MP/HRSMU (User's Guide)
+PULSE_STEP = 1e-4  # s, resolution of width and period (User's Guide)
+VOLTAGE_STEP = 1e-3  # V, resolution of the 20 V output range
+# s of one sample. High-resolution: assumed, the manual pages at hand give no figure. High-speed: 128 samples in a
+# power line cycle of 20 ms (Programming Guide, AIT).
+SAMPLE_TIME = {"high-resolution": 2e-3, "high-speed": 0.02 / 128}
+QUEUE = 31  # the error queue holds 30
+RISK = (
+    "a write pulse of {width:g} s is not timed by the pulse hardware: it is DV, PA, DV, and leaves the device at "
+    "{voltage:g} V when the line stops or the instrument loses its controller"
+)
+
+
+class B1500A:
+    def __init__(self, bus: Bus, config: Analyser, limits: Limits) -> None:
+        self.bus = bus
+        self._config = config
+        self._limits = limits
+        self._timeout = config.timeout
+        smus = dict(config.smus)
+        self._t1, self._t2, self._t3, self._t4 = (smus[terminal] for terminal in ("T1", "T2", "T3", "T4"))
+        self._all = (self._t1, self._t2, self._t3, self._t4)
+        self._on: frozenset[int] | None = None  # outputs switched on; None: not known
+        self._timing = 0.0  # width of the pulse timing now in the instrument; 0: none
+        self._write_range = flex.voltage_range(limits.max_voltage)
+        self._compliance_range = flex.current_range(limits.compliance)
+        self._reading = flex.spot_current(self._t3, flex.current_range(config.read_range))
+        read_range = flex.voltage_range(limits.read_voltage)
+        self._read_on = flex.force(self._t1, read_range, limits.read_voltage, limits.compliance)
+        self._read_off = flex.force(self._t1, read_range, 0.0)
+        self._reading_time = config.averaging * SAMPLE_TIME[config.adc]
+        self._most_readings = (flex.MAX_LINE - len(f"{self._read_on};{self._read_off};ERRX?")) // (
+            len(self._reading) + 1
+        )
+
+    # ---- identity, configuration -----------------------------------------------------------------------------------
+
+    def resynchronise(self) -> tuple[InstrumentIdentity, list[flex.Report]]:
+        """Device clear, skip old replies up to the identity, empty the error queue: who it is, the errors it held."""
+        self.bus.clear()
+        self._timing = 0.0
+        self._on = None
+        self.bus.write("*IDN?")
+        deadline = time.monotonic() + self._timeout
+        said = ""
+        while (identity := flex.parse_identity(said)) is None:
+            if time.monotonic() > deadline:
+                raise IdentityError(NAME, 0, f"{self.bus.resource} is not a B1500A, it says {said!r}")
+            try:
+                said = self.bus.read(self._timeout)
+            except BusTimeout:
+                if not said:
+                    raise
+                raise IdentityError(NAME, 0, f"{self.bus.resource} is not a B1500A, it says {said!r}") from None
+        if identity[1] != "B1500A":
+            raise IdentityError(NAME, 0, f"{self.bus.resource} is not a B1500A but {' '.join(identity[:2])}")
+        return InstrumentIdentity(NAME, *identity, self.bus.resource), self.drain()
+
+    def discover(self) -> tuple[tuple[int, str], ...]:
+        """slot, model of every module. Raises IdentityError when a terminal's slot holds no SMU."""
+        reply = self.bus.query("UNT? 0", self._timeout)
+        units = flex.parse_units(reply)
+        if units is None:
+            raise ReplyError(f"{NAME}: {reply!r} is not a list of modules")
+        for terminal, slot in self._config.smus:
+            if units.get(slot) not in SMUS:
+                raise IdentityError(
+                    NAME,
+                    0,
+                    f"{terminal} is wired to slot {slot}, which holds {units.get(slot, 'no module')}, not an SMU",
+                )
+        return tuple(sorted(units.items()))
+
+    def configure(self) -> None:
+        """From reset: data format, converter and averaging of the readings, fixed range of the pulse currents."""
+        high_resolution = self._config.adc == "high-resolution"
+        t2, t3, t4 = self._t2, self._t3, self._t4
+        self.command("*RST")
+        self._on, self._timing = frozenset(), 0.0
+        self.command(
+            "FMT 1,0",  # ASCII with headers: replies can be told apart
+            f"AAD {t3},{int(high_resolution)}",
+            f"AIT {int(high_resolution)},1,{self._config.averaging}",  # manual: exactly this many samples
+            f"MM 27,{t2},{t4}",
+            *(f"CMM {channel},1" for channel in (t2, t4)),
+            *(f"RI {channel},-{self._compliance_range}" for channel in (t2, t4)),
+        )
+
+    def command(self, *sentences: str, timeout: float = 0.0) -> None:
+        """Sentences without data, in one line with the error query."""
+        self.exchange(flex.line(*sentences, "ERRX?"), {}, timeout)
+
+    # ---- outputs ---------------------------------------------------------------------------------------------------
+
+    def ready(self) -> None:
+        """Every terminal on, at 0 V, with compliance; confirmed by measuring. Raises UnsafeError when one is not."""
+        on = () if self._on == frozenset(self._all) else (f"CN {flex.channels(self._all)}",)
+        limits = self._limits
+        self._on = None
+        self._confirm_zero(
+            *on,
+            *(flex.force(channel, self._write_range, 0.0, limits.compliance) for channel in self._all),
+            among=self._all,
+        )
+        self._on = frozenset(self._all)
+
+    def zero(self) -> None:
+        """Every output that is on to 0 V, confirmed by measuring. Raises UnsafeError when one is not."""
+        on = tuple(sorted(self.outputs() if self._on is None else self._on))
+        if on:
+            self._confirm_zero(f"DZ {flex.channels(on)}", among=on)
+
+    def off(self) -> None:
+        """Output switches off, read back. Raises UnsafeError."""
+        self.command("CL")
+        self._on = self.outputs()
+        if self._on:
+            raise UnsafeError(f"{NAME}: outputs still on: {flex.channels(sorted(self._on))}")
+
+    def outputs(self) -> frozenset[int]:
+        """The channels whose output switch is on, as the instrument says."""
+        reply = self.bus.query("*LRN? 0", self._timeout)
+        on = flex.parse_outputs(reply)
+        if on is None:
+            raise ReplyError(f"{NAME}: {reply!r} is not a state of output switches")
+        return on
+
+    def _confirm_zero(self, *sentences: str, among: tuple[int, ...]) -> None:
+        measure = [flex.spot_voltage(channel, 20) for channel in among]
+        wanted = {(channel, "V"): 1 for channel in among}
+        for item in self.exchange(flex.line(*sentences, *measure, "ERRX?"), wanted):
+            if not abs(item.value) < ZERO:
+                raise UnsafeError(f"{NAME}: SMU {item.channel} is at {item.value:g} V after it was told 0 V")
+
+    # ---- events ----------------------------------------------------------------------------------------------------
+
+    def event(self, pulse: Pulse | None, readings: int) -> Event:
+        """A write pulse (or none), then `readings` readings: one line, unless there are more than fit into one.
+
+        The pulse's width and voltage come back as programmed: in steps of 0.1 ms and 1 mV. `duration` adds up the
+        period of the pulse and `averaging` samples a reading, see SAMPLE_TIME.
+        """
+        sentences: list[str] = []
+        wanted: dict[tuple[int, str], int] = {}
+        duration = 0.0
+        if pulse is not None:
+            pulse, sentences, duration = self._write(pulse)
+            wanted = {(self._t2, "I"): 1, (self._t4, "I"): 1}
+        written = 0.0
+        currents: list[float] = []
+        status = Status.OK
+        line_time, left, lines = duration, readings, 0
+        while left or not lines:
+            room = self._most_readings
+            if sentences:
+                room -= -(-(len(";".join(sentences)) + 1) // (len(self._reading) + 1))
+            count = min(left, room)
+            if count:
+                sentences += [self._read_on, *[self._reading] * count, self._read_off]
+                wanted[self._t3, "I"] = count
+                line_time += count * self._reading_time
+            sentences.append("ERRX?")
+            for state, channel, _, value in self.exchange(flex.line(*sentences), wanted, line_time):
+                status |= state
+                if channel == self._t3:
+                    currents.append(value)
+                else:
+                    written += value
+            left, lines = left - count, lines + 1
+            sentences, wanted, line_time = [], {}, 0.0
+        if pulse is not None:
+            self._timing = pulse.width
+        return Event(
+            pulse=pulse,
+            resistances=tuple(map(self._resistance, currents)),
+            currents=tuple(currents),
+            write_current=written if pulse else math.nan,
+            energy=abs(pulse.voltage * written) * pulse.width if pulse else math.nan,
+            duration=duration + readings * self._reading_time,
+            status=status,
+        )
+
+    def risk(self, pulse: Pulse) -> str | None:
+        """What can go wrong with this write pulse by the way it is timed; None when the hardware times it."""
+        return None if pulse.width <= HARDWARE_TIMED else RISK.format(width=pulse.width, voltage=pulse.voltage)
+
+    def _write(self, pulse: Pulse) -> tuple[Pulse, list[str], float]:
+        """The pulse as it can be programmed, its sentences, its duration. Raises RefusedError outside the limits."""
+        limits = self._limits
+        width, voltage = pulse.width, pulse.voltage
+        if not abs(voltage) <= limits.max_voltage:
+            raise RefusedError(f"{voltage:g} V: the bench allows {limits.max_voltage:g} V")
+        if not SHORTEST_PULSE <= width <= limits.max_width:
+            raise RefusedError(f"{width:g} s: a write pulse lasts {SHORTEST_PULSE:g} to {limits.max_width:g} s here")
+        if width > HARDWARE_TIMED and not limits.host_timed:
+            raise RefusedError(f"{width:g} s: the bench does not allow write pulses longer than {HARDWARE_TIMED:g} s")
+        width, voltage = round(width / PULSE_STEP) * PULSE_STEP, round(voltage / VOLTAGE_STEP) * VOLTAGE_STEP
+        width, voltage = round(width, 4), round(voltage, 3)
+        programmed = pulse if pulse == Pulse(voltage, width) else Pulse(voltage, width)
+        t2, t4, code, compliance = self._t2, self._t4, self._write_range, limits.compliance
+        if width > HARDWARE_TIMED:
+            held = flex.pauses(width)
+            if len(held) > 8:
+                raise RefusedError(f"{width:g} s: at most {8 * flex.LONGEST_PAUSE:g} s fit into one line")
+            measure = [flex.spot_current(channel, self._compliance_range) for channel in (t2, t4)]
+            up = [flex.force(channel, code, voltage, compliance) for channel in (t2, t4)]
+            down = [flex.force(channel, code, 0.0) for channel in (t2, t4)]
+            return programmed, [*up, *held, *measure, *down], width
+        # the shortest period: width + 2 ms up to 100 ms, width + 10 ms beyond, at least 5 ms (Programming Guide, PT)
+        period = max(5e-3, width + (2e-3 if width <= 0.1 else 1e-2))
+        timing = [] if width == self._timing else flex.pulse_timing(period, width, (t2, t4))
+        sources = [flex.pulse_source(n, channel, code, voltage, compliance) for n, channel in enumerate((t2, t4), 1)]
+        return programmed, [*timing, *sources, "XE"], period
+
+    def _resistance(self, current: float) -> float:
+        if abs(current) < OPEN_CIRCUIT * self._config.read_range:
+            return math.inf
+        return 0.0 if abs(current) >= flex.OVERFLOW else self._limits.read_voltage / abs(current)
+
+    # ---- replies ---------------------------------------------------------------------------------------------------
+
+    def exchange(self, line: str, wanted: dict[tuple[int, str], int], duration: float = 0.0) -> list[flex.Item]:
+        """Send one line that ends in ERRX?, collect `wanted` items ((channel, kind) -> count) and the error report.
+
+        duration: s the line takes by its own program. Raises InstrumentError with the instrument's number and text,
+        also when an error in mid-line left everything unanswered; BusTimeout when it has nothing to say about it.
+        """
+        missing = sum(wanted.values())
+        items: list[flex.Item] = []
+        reported = False
+        self.bus.write(line)
+        try:
+            while missing > 0 or not reported:
+                reply = self.bus.read(duration + self._timeout)
+                data = flex.parse_data(reply)
+                if data is not None:
+                    items += data
+                    missing -= len(data)
+                    continue
+                report = flex.parse_report(reply)
+                if report is None or reported:
+                    raise ReplyError(f"{NAME}: {reply!r} answers nothing in {line!r}")
+                if report.number:
+                    raise self._error([report, *self.drain()])
+                reported = True
+        except BusTimeout as silence:
+            errors = self.resynchronise()[1]  # an error stops the rest of its line, the error query included
+            if errors:
+                raise self._error(errors) from silence
+            raise
+        if missing or any(self._count(items, *key) != count for key, count in wanted.items()):
+            raise ReplyError(f"{NAME}: {items} does not answer {line!r}")
+        return items
+
+    def drain(self) -> list[flex.Report]:
+        """Empty the error queue; data that was under way is thrown away."""
+        errors: list[flex.Report] = []
+        while len(errors) < QUEUE:
+            self.bus.write("ERRX?")
+            while (report := flex.parse_report(reply := self.bus.read(self._timeout))) is None:
+                if flex.parse_data(reply) is None:
+                    raise ReplyError(f"{NAME}: {reply!r} is not an entry of the error queue")
+            if report.number == 0:
+                return errors
+            errors.append(report)
+        raise ReplyError(f"{NAME}: more than {QUEUE} errors, the last {errors[-1]}")
+
+    @staticmethod
+    def _count(items: list[flex.Item], channel: int, kind: str) -> int:
+        return sum(item.channel == channel and item.kind == kind for item in items)
+
+    @staticmethod
+    def _error(errors: list[flex.Report]) -> InstrumentError:
+        return InstrumentError(NAME, errors[0].number, "; then ".join(report.text for report in errors))
