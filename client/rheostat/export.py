@@ -1,0 +1,261 @@
+"""Results as files: CSV to look at, NPZ and HDF5 to compute with. Units in every name, provenance in every file.
+
+    rheostat.export.save(result, "run.h5")
+    result = rheostat.export.load("run.h5")          # the same numbers, shapes and provenance
+
+NPZ holds the arrays as `achieved_ohm`, `energy_j`, ..., `devices`, and `about`: a JSON text with job and provenance.
+HDF5 holds the same as data sets, each with an attribute `unit`, and `about` as an attribute of the file.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+import numpy as np
+
+from rheostat import results, wire
+from rheostat.errors import InputError, MissingExtra
+from rheostat.results import Array, Result
+
+FORMATS = ("csv", "npz", "hdf5")
+VERSION = 1
+UNITS = {
+    "targets": "ohm",
+    "achieved": "ohm",
+    "error": "ohm",
+    "uncertainty": "ohm",
+    "resistance": "ohm",
+    "resistances": "ohm",
+    "potentiation": "ohm",
+    "depression": "ohm",
+    "voltage": "V",
+    "voltages": "V",
+    "width": "s",
+    "rig_time": "s",
+    "wall_time": "s",
+    "energy": "J",
+}
+_SUFFIXES = {"ohm": "_ohm", "V": "_v", "s": "_s", "J": "_j"}
+_ENDINGS = {".csv": "csv", ".npz": "npz", ".h5": "hdf5", ".hdf5": "hdf5"}
+
+
+def save(result: Result, path: str | Path, format: str | None = None) -> Path:  # noqa: A002
+    """Writes a result; the format ("csv", "npz", "hdf5") follows from the ending unless given. The file is whole or
+    not there: it is written beside its place and renamed. Raises InputError, MissingExtra, OSError."""
+    target = Path(path)
+    writers: dict[str, Callable[[Result, IO[bytes]], None]] = {"csv": _csv, "npz": _npz, "hdf5": _hdf5}
+    writer = writers[format_of(target, format)]
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    unfinished = Path(name)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            writer(result, file)
+        unfinished.chmod(0o644)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return target
+
+
+def load(path: str | Path) -> Result:
+    """A result from NPZ or HDF5: the numbers, shapes and provenance that were saved. Weights come back as ohm."""
+    source = Path(path)
+    chosen = format_of(source, None)
+    if chosen == "csv":
+        raise InputError(f"{source}: CSV is for looking at; load NPZ or HDF5")
+    about, arrays = _from_npz(source) if chosen == "npz" else _from_hdf5(source)
+    job = msgspec.convert(about["job"], wire.Job)
+    traced = about.get("traces", [])
+    reply = wire.Result(job=job, devices=tuple(about["devices"]), provenance=about["provenance"])
+    built = results.build(reply, arrays, traced=traced)
+    if isinstance(built, results.ProgramResult):
+        return _reshaped(built, tuple(about["shape"]), about["unit"])
+    return built
+
+
+def format_of(path: Path, given: str | None) -> str:
+    """The format to use for a path. Raises InputError saying which there are."""
+    if given is not None:
+        if given not in FORMATS:
+            raise InputError(f"unknown format {given!r}; possible: {', '.join(FORMATS)}")
+        return given
+    if path.suffix.lower() not in _ENDINGS:
+        raise InputError(f"{path}: the ending tells the format: {', '.join(_ENDINGS)}")
+    return _ENDINGS[path.suffix.lower()]
+
+
+def columns(result: Result) -> dict[str, Array]:
+    """The result as one table, names with units -> columns of equal length; one row a target, reading or table cell."""
+    match result:
+        case results.ProgramResult():
+            return {
+                "target": np.arange(result.targets.size),
+                "device": result.device.reshape(-1),
+                "target_ohm": result.targets.reshape(-1),
+                **_named(result, "achieved error uncertainty"),
+                "outcome": _words(result.outcome),
+                **_named(result, "pulses reads energy rig_time wall_time"),
+            }
+        case results.ReadResult():
+            count = result.readings.shape[1]
+            return {
+                "device": np.repeat(np.array(result.devices), count),
+                "reading": np.tile(np.arange(count), len(result.devices)),
+                "resistance_ohm": result.readings.reshape(-1),
+            }
+        case results.InitialiseResult():
+            return {
+                "device": np.array(result.devices),
+                **_named(result, "achieved"),
+                "outcome": _words(result.outcome),
+                **_named(result, "pulses energy"),
+            }
+        case results.CalibrateResult():
+            voltage, resistance = np.meshgrid(result.voltages, result.resistances, indexing="ij")
+            return {
+                "voltage_v": voltage.reshape(-1),
+                "resistance_ohm": resistance.reshape(-1),
+                **_named(result, "potentiation depression"),
+            }
+    raise InputError(f"a {result.kind} job has no table to export")
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: arrays as lists, nan and inf as null, structs as objects."""
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, msgspec.Struct):
+        return plain(msgspec.to_builtins(value))
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if isinstance(value, bytes):
+        return value.hex()
+    return value
+
+
+def _named(result: Result, names: str) -> dict[str, Array]:
+    return {_file_name(name): np.asarray(getattr(result, name)).reshape(-1) for name in names.split()}
+
+
+def _words(outcome: Array) -> Array:
+    return np.array([wire.Outcome(int(number)).name.lower() for number in outcome.reshape(-1)])
+
+
+def _file_name(name: str) -> str:
+    return name + _SUFFIXES.get(UNITS.get(name, ""), "")
+
+
+def _about(result: Result) -> str:
+    about: dict[str, Any] = {
+        "format": VERSION,
+        "job": msgspec.to_builtins(result.job),
+        "devices": list(result.devices),
+        "traces": list(result.traces),
+        "provenance": result.provenance,
+    }
+    if isinstance(result, results.ProgramResult):
+        about |= {"shape": list(result.shape), "unit": result.unit}
+    return json.dumps(about, default=plain)
+
+
+def _contents(result: Result) -> dict[str, tuple[str, Array]]:
+    """Name in the file -> (name on the wire, array); arrays of one element per target in the targets' shape."""
+    contents: dict[str, tuple[str, Array]] = {}
+    for name, array in result.arrays.items():
+        if isinstance(result, results.ProgramResult) and array.ndim == 1:
+            array = array.reshape(result.shape)
+        contents[_file_name(name)] = name, array
+    for k, trace in enumerate(result.traces.values()):
+        for field in results.TRACE_FIELDS:
+            contents[f"trace_{k}_{_file_name(field)}"] = f"trace_{k}_{field}", getattr(trace, field)
+    return contents
+
+
+def _csv(result: Result, file: IO[bytes]) -> None:
+    table = columns(result)
+    text = io.StringIO(newline="")
+    text.write(f"# rheostat {result.kind} job {result.job.job_id}\n# {_about(result)}\n")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table)
+    writer.writerows(zip(*(column.tolist() for column in table.values()), strict=True))  # repr: every digit is kept
+    file.write(text.getvalue().encode())
+
+
+def _npz(result: Result, file: IO[bytes]) -> None:
+    arrays = {name: array for name, (_, array) in _contents(result).items()}
+    np.savez_compressed(file, about=np.array(_about(result)), devices_named=np.array(result.devices), **arrays)
+
+
+def _from_npz(path: Path) -> tuple[dict[str, Any], wire.Arrays]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            about = _checked(json.loads(str(archive["about"])), path)
+            return about, {_wire_name(n): archive[n] for n in archive.files if n not in ("about", "devices_named")}
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{path} is not a result that rheostat saved ({error})") from error
+
+
+def _hdf5(result: Result, file: IO[bytes]) -> None:
+    with _h5py().File(file, "w") as archive:
+        archive.attrs["about"] = _about(result)
+        archive["devices_named"] = list(result.devices)
+        for name, (plain_name, array) in _contents(result).items():
+            data = archive.create_dataset(name, data=array)
+            unit = UNITS.get(plain_name.rpartition("_")[2] if plain_name.startswith("trace_") else plain_name)
+            data.attrs["unit"] = unit or "1"
+
+
+def _from_hdf5(path: Path) -> tuple[dict[str, Any], wire.Arrays]:
+    h5py = _h5py()
+    if not path.exists():
+        raise FileNotFoundError(f"no file {path}")
+    try:
+        with h5py.File(path, "r") as archive:
+            about = _checked(json.loads(archive.attrs["about"]), path)
+            return about, {_wire_name(n): np.asarray(archive[n]) for n in archive if n != "devices_named"}
+    except (KeyError, ValueError, OSError) as error:
+        raise InputError(f"{path} is not a result that rheostat saved ({error})") from error
+
+
+def _checked(about: dict[str, Any], path: Path) -> dict[str, Any]:
+    if about.get("format") != VERSION:
+        raise InputError(f"{path}: format {about.get('format')}, this version reads {VERSION}")
+    return about
+
+
+def _wire_name(file_name: str) -> str:
+    for suffix in _SUFFIXES.values():
+        stem = file_name.removesuffix(suffix)
+        if stem != file_name and _file_name(_field(stem)) == _field(file_name):
+            return stem
+    return file_name
+
+
+def _field(name: str) -> str:
+    """ "trace_0_voltage" -> "voltage"; others as they are."""
+    return name.split("_", 2)[2] if name.startswith("trace_") else name
+
+
+def _reshaped(built: results.ProgramResult, shape: tuple[int, ...], unit: str) -> results.ProgramResult:
+    flat = {name: array.reshape(-1) for name, array in built.arrays.items()}
+    return results.ProgramResult(built.job, built.devices, built.provenance, flat, built.traces, shape, unit)
+
+
+def _h5py() -> Any:
+    try:
+        import h5py
+    except ImportError as error:
+        raise MissingExtra("HDF5 needs h5py: pip install 'rheostat[client]'") from error
+    return h5py
