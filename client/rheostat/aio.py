@@ -20,7 +20,6 @@ import zmq.asyncio
 
 from rheostat import address as addresses
 from rheostat import link, talk, wire
-from rheostat.client import RECONNECT
 from rheostat.errors import DaemonUnavailable, RheostatError
 from rheostat.follow import QUIET, Follower
 from rheostat.results import CalibrateResult, InitialiseResult, ProgramResult, ReadResult, Result, Trace
@@ -31,23 +30,25 @@ R = TypeVar("R", bound=Result)
 __all__ = ["Job", "Rig", "connect", "emergency_stop"]
 
 
-async def connect(address: str | None = None, timeout: float = 5.0, wait: float = 0.0) -> Rig:
+async def connect(address: str | None = None, timeout: float = 5.0, wait: float = 0.0, reconnect: float = 5.0) -> Rig:
     """As `rheostat.connect`."""
-    links = Links(addresses.resolve(address), timeout)
+    links = Links(addresses.resolve(address), timeout, wait)
     try:
-        return Rig(links, await drive(links, talk.status(), wait))
+        status = await drive(links, talk.status())
     except RheostatError:
         links.close()
         raise
+    links.patience = reconnect
+    return Rig(links, status)
 
 
-async def drive(links: Links, conversation: talk.Talk[T], patience: float = RECONNECT) -> T:
+async def drive(links: Links, conversation: talk.Talk[T]) -> T:
     """Holds a conversation with the daemon."""
     try:
         call = next(conversation)
         while True:
             try:
-                answered = await links.ask(call, patience)
+                answered = await links.ask(call)
             except RheostatError as error:
                 call = conversation.throw(error)
             else:
@@ -101,15 +102,16 @@ class Link:
 class Links:
     """As `rheostat.link.Links`, for the tasks of one event loop."""
 
-    def __init__(self, where: addresses.Address, timeout: float) -> None:
+    def __init__(self, where: addresses.Address, timeout: float, patience: float) -> None:
         self.where = where
         self.timeout = timeout
+        self.patience = patience
         self._context = zmq.asyncio.Context.instance()
         self._free: list[Link] = []
         self._closed = False
 
-    async def ask(self, call: talk.Call, patience: float, clock: talk.Clock = time.monotonic) -> talk.Answer:
-        tries = link.Tries(self.where, patience, self.timeout + call.patience, clock)
+    async def ask(self, call: talk.Call, clock: talk.Clock = time.monotonic) -> talk.Answer:
+        tries = link.Tries(self.where, self.patience, self.timeout + call.patience, clock)
         while True:
             one = await self._take()
             try:
@@ -307,8 +309,8 @@ class Job(Generic[R]):
 
 async def emergency_stop(endpoint: str, reason: str = "", timeout: float = 5.0) -> None:
     """As `rheostat.client.emergency_stop`."""
-    links = Links(addresses.Address(endpoint, "the emergency socket"), timeout)
+    links = Links(addresses.Address(endpoint, "the emergency socket"), timeout, patience=0.0)
     try:
-        await drive(links, talk.emergency_stop(reason), patience=0.0)
+        await drive(links, talk.emergency_stop(reason))
     finally:
         links.close()

@@ -30,30 +30,32 @@ __all__ = [
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Result)
-RECONNECT = 5.0  # s for which a request goes on while a daemon that once answered is away
 
 
-def connect(address: str | None = None, timeout: float = 5.0, wait: float = 0.0) -> Rig:
+def connect(address: str | None = None, timeout: float = 5.0, wait: float = 0.0, reconnect: float = 5.0) -> Rig:
     """The rig of the daemon at `address` (else $RHEOSTAT_ADDRESS, else tcp://127.0.0.1:7431).
 
-    timeout: s for the answer to a request; wait: s to go on trying while nobody listens yet. Use it as a context
-    manager, or close() it. Raises DaemonUnavailable, saying where it looked and how to start a daemon.
+    timeout: s for the answer to a request; wait: s to go on trying while nobody listens yet; reconnect: s for which
+    later requests go on while a daemon that once answered is away. Use the rig as a context manager, or close() it.
+    Raises DaemonUnavailable, saying where it looked and how to start a daemon.
     """
-    links = Links(addresses.resolve(address), timeout)
+    links = Links(addresses.resolve(address), timeout, wait)
     try:
-        return Rig(links, drive(links, talk.status(), wait))
+        status = drive(links, talk.status())
     except RheostatError:
         links.close()
         raise
+    links.patience = reconnect
+    return Rig(links, status)
 
 
-def drive(links: Links, conversation: talk.Talk[T], patience: float = RECONNECT) -> T:
+def drive(links: Links, conversation: talk.Talk[T]) -> T:
     """Holds a conversation with the daemon."""
     try:
         call = next(conversation)
         while True:
             try:
-                answered = links.ask(call, patience)
+                answered = links.ask(call)
             except RheostatError as error:
                 call = conversation.throw(error)
             else:
@@ -322,8 +324,8 @@ class Job(Generic[R]):
 
 def emergency_stop(endpoint: str, reason: str = "", timeout: float = 5.0) -> None:
     """Stops the rig whose emergency socket is at `endpoint`; see Rig.estop."""
-    links = Links(addresses.Address(endpoint, "the emergency socket"), timeout)
+    links = Links(addresses.Address(endpoint, "the emergency socket"), timeout, patience=0.0)
     try:
-        drive(links, talk.emergency_stop(reason), patience=0.0)
+        drive(links, talk.emergency_stop(reason))
     finally:
         links.close()

@@ -194,7 +194,7 @@ def _csv(result: Result, file: IO[bytes]) -> None:
 
 
 def _npz(result: Result, file: IO[bytes]) -> None:
-    arrays = {name: array for name, (_, array) in _contents(result).items()}
+    arrays: dict[str, Any] = {name: array for name, (_, array) in _contents(result).items()}
     np.savez_compressed(file, about=np.array(_about(result)), devices_named=np.array(result.devices), **arrays)
 
 

@@ -164,11 +164,15 @@ class Link:
 
 
 class Links:
-    """The links of one client to one endpoint, for any number of threads: a request takes a free one or a new one."""
+    """The links of one client to one endpoint, for any number of threads: a request takes a free one or a new one.
 
-    def __init__(self, where: address.Address, timeout: float) -> None:
+    timeout: s for an answer; patience: s to go on trying while nobody listens.
+    """
+
+    def __init__(self, where: address.Address, timeout: float, patience: float) -> None:
         self.where = where
         self.timeout = timeout
+        self.patience = patience
         self._context: zmq.Context[Any] = zmq.Context.instance()
         self._free: list[Link] = []
         self._lock = threading.Lock()
@@ -177,12 +181,11 @@ class Links:
     def ask(
         self,
         call: talk.Call,
-        patience: float,
         clock: talk.Clock = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> talk.Answer:
-        """The answer to one request. `patience`: s to go on while nobody listens. Raises DaemonUnavailable."""
-        tries = Tries(self.where, patience, self.timeout + call.patience, clock)
+        """The answer to one request. Raises DaemonUnavailable, ProtocolError."""
+        tries = Tries(self.where, self.patience, self.timeout + call.patience, clock)
         while True:
             link = self._take()
             try:

@@ -46,12 +46,10 @@ def test_nobody_there_is_said_at_once() -> None:
         asyncio.run(rheostat.aio.connect("127.0.0.1:1"))
 
 
-def test_a_daemon_that_goes_away_is_told(stand_in, monkeypatch) -> None:
-    monkeypatch.setattr(rheostat.aio, "RECONNECT", 0.3)
-
+def test_a_daemon_that_goes_away_is_told(stand_in) -> None:
     async def main() -> None:
         daemon = stand_in(takes=60)
-        async with await rheostat.aio.connect(daemon.address) as rig:
+        async with await rheostat.aio.connect(daemon.address, reconnect=0.3) as rig:
             job = await rig.program([800.0], "A1", tolerance=0.2)
             waiting = asyncio.create_task(job.wait())
             await asyncio.sleep(0.2)

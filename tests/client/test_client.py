@@ -161,10 +161,9 @@ def test_a_daemon_that_stays_silent_is_given_up(stand_in) -> None:
             rig.status()
 
 
-def test_a_daemon_that_goes_away_while_a_job_is_waited_for_is_told_with_what_to_do(stand_in, monkeypatch) -> None:
-    monkeypatch.setattr("rheostat.client.RECONNECT", 0.5)
+def test_a_daemon_that_goes_away_while_a_job_is_waited_for_is_told_with_what_to_do(stand_in) -> None:
     daemon = stand_in(takes=60)
-    with rheostat.connect(daemon.address) as rig:
+    with rheostat.connect(daemon.address, reconnect=0.5) as rig:
         job = rig.program([800.0], "A1", tolerance=0.2)
         timer = threading.Timer(0.3, daemon.close)
         timer.start()
