@@ -4,6 +4,7 @@
     DaemonError                daemon.failed
     ├── ConfigError            config.bad               the configuration is wrong
     ├── Locked                 daemon.locked            another daemon holds the data folder or the rig
+    ├── PortTaken              daemon.port              another program listens where this one should
     ├── RequestError           request.invalid          the request makes no sense here
     │   ├── UnknownDevice      request.unknown_device
     │   ├── UnknownScheme      request.unknown_scheme
@@ -44,6 +45,10 @@ class ConfigError(DaemonError):
 
 class Locked(DaemonError):
     code = "daemon.locked"
+
+
+class PortTaken(DaemonError):
+    code = "daemon.port"
 
 
 class RequestError(DaemonError):

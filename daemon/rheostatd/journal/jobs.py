@@ -25,7 +25,7 @@ _STEPS = (
             position integer primary key autoincrement, job_id text not null unique, state text not null,
             digest blob not null, job blob not null, spec blob not null, inputs blob not null, result blob)""",
         "create index jobs_by_state on jobs (state)",
-        "create table flags (name text primary key, value integer not null)",
+        "create table notes (name text primary key, text text not null)",
     ),
 )
 _UNFINISHED = tuple(state.value for state in wire.JobState if not state.final)
@@ -142,15 +142,18 @@ class JobJournal:
         rows = self._store.query(sql, _UNFINISHED)
         return [Entry(row[0], _job(row[1]), _spec(row[2]), _hashes(row[3])) for row in rows]
 
-    # ---- flags -----------------------------------------------------------------------------------------------------
+    # ---- notes -----------------------------------------------------------------------------------------------------
 
-    def flag(self, name: str) -> bool:
-        rows = self._store.query("select value from flags where name = ?", (name,))
-        return bool(rows and rows[0][0])
+    def note(self, name: str) -> str | None:
+        """What else has to be remembered over a restart: a paused queue, a latched rig."""
+        rows = self._store.query("select text from notes where name = ?", (name,))
+        return str(rows[0][0]) if rows else None
 
-    def set_flag(self, name: str, value: bool) -> None:
+    def set_note(self, name: str, text: str | None) -> None:
         with self._store.transaction() as write:
-            write("insert or replace into flags (name, value) values (?, ?)", (name, int(value)))
+            write("delete from notes where name = ?", (name,))
+            if text is not None:
+                write("insert into notes (name, text) values (?, ?)", (name, text))
 
 
 def _update(write: Any, job: wire.Job) -> None:

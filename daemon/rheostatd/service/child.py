@@ -38,7 +38,7 @@ class ExecutorLink:
         self,
         context: zmq.Context[Any],
         ended: Callable[[int], None],
-        locks: tuple[Lock, ...] = (),
+        lock: Lock | None = None,
         program: Sequence[str] = ("-P", "-m", "rheostatd.executor"),
     ) -> None:
         self.socket: zmq.Socket[bytes] = context.socket(zmq.PAIR)
@@ -50,7 +50,7 @@ class ExecutorLink:
             [sys.executable, *program, "--control", f"tcp://127.0.0.1:{port}"],
             stdin=subprocess.PIPE,
             stdout=sys.stderr.fileno(),  # the service's own stdout carries one line, for whoever started it
-            **child_options(locks),
+            **child_options((lock,) if lock else ()),
         )
         watch(self.process, ended)
 
@@ -59,12 +59,12 @@ class ExecutorLink:
         self.flush()
 
     def flush(self) -> None:
-        while self.outbox and self.socket.getsockopt(zmq.EVENTS) & zmq.POLLOUT:  # type: ignore[operator]
+        while self.outbox and self.socket.poll(0, zmq.POLLOUT):
             self.socket.send_multipart(self.outbox.popleft(), zmq.NOBLOCK)
 
     def receive(self) -> tuple[messages.Report, wire.Arrays] | None:
         """The next report, if one has come. Raises WireError for what is none."""
-        if not self.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
+        if not self.socket.poll(0, zmq.POLLIN):
             return None
         return messages.unpack_report(self.socket.recv_multipart(zmq.NOBLOCK))
 

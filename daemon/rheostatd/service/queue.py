@@ -24,7 +24,7 @@ from rheostatd.service.events import Events, job_data
 
 log = structlog.get_logger()
 
-_PAUSED = "queue.paused"  # flag in the journal
+_PAUSED = "queue.paused"  # note in the journal
 
 
 class JobQueue:
@@ -37,7 +37,7 @@ class JobQueue:
         self._clock = clock
         self._limit = limit
         self._live = {entry.job.job_id: entry for entry in journal.unfinished()}
-        self.paused = journal.flag(_PAUSED)
+        self.paused = journal.note(_PAUSED) is not None
         self.listeners: list[Callable[[wire.Job], None]] = []  # called with every job that changed its state
         self.running: str | None = None
         begun = [e for e in self._live.values() if e.job.started is not None]
@@ -114,7 +114,7 @@ class JobQueue:
 
     def hold_all(self, paused: bool) -> None:
         if paused != self.paused:
-            self._journal.set_flag(_PAUSED, paused)
+            self._journal.set_note(_PAUSED, "by a client" if paused else None)
             self.paused = paused
             self._events.publish("job.paused" if paused else "job.resumed", queue=True)
 
