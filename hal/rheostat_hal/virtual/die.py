@@ -1,0 +1,99 @@
+"""The die on the bench: parameters, states and generators of its devices, and the file they are kept in."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rheostat_hal.errors import BenchError
+from rheostat_hal.models import rng, tio2x
+
+MODELS: dict[str, ModuleType] = {"tio2x-4t": tio2x}
+
+
+class Die:
+    """Devices 0..n-1 in the order of the bench file, all of one model.
+
+    state: (n, STATE_SIZE), rngs: (n, 2) uint64, conductances: (n, 6) S, kept up to date by `step`.
+    """
+
+    def __init__(self, model: str, seed: int, count: int) -> None:
+        if model not in MODELS:
+            raise BenchError(f"virtual.model: no model is called {model!r}; there are {', '.join(sorted(MODELS))}")
+        self.model = model
+        self.seed = seed
+        self.time = 0  # ns on the bench's clock when the state was kept
+        self._physics = MODELS[model]
+        self.params: NDArray[np.float64] = self._physics.params_of_die(seed, count)
+        self.state: NDArray[np.float64] = self._physics.pristine_states(self.params, seed)
+        self.rngs: NDArray[np.uint64] = np.array([rng.seed(seed, d) for d in range(count)], dtype=np.uint64)
+        self.conductances = np.zeros((count, 6))
+        for device in range(count):
+            self._refresh(device)
+
+    def step(self, device: int, voltage: float, width: float) -> bool:
+        """Hold `voltage` (V) for `width` (s) on the device; whether anything moved."""
+        before = self.state[device].tobytes()
+        self._physics.step(self.state[device], self.params[device], voltage, width, self.rngs[device])
+        if self.state[device].tobytes() == before:
+            return False
+        self._refresh(device)
+        return True
+
+    def resistance(self, device: int) -> float:
+        """The true resistance, ohm, as no instrument sees it: for tests and reports."""
+        return float(self._physics.resistance(self.state[device], self.params[device]))
+
+    def _refresh(self, device: int) -> None:
+        self._physics.conductances(self.state[device], self.params[device], self.conductances[device])
+
+    def save(self, path: Path, now: int) -> None:
+        """Write the state: whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez(
+                    file,
+                    model=np.array(self.model),
+                    seed=np.array(self.seed),
+                    params=self.params,
+                    state=self.state,
+                    rngs=self.rngs,
+                    time=np.array(now),
+                )
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    def load(self, path: Path) -> bool:
+        """Take up a kept state. False when there is none, or it belongs to another seed, model or die."""
+        try:
+            with np.load(path, allow_pickle=False) as kept:
+                same = (
+                    str(kept["model"]) == self.model
+                    and int(kept["seed"]) == self.seed
+                    and np.array_equal(kept["params"], self.params)
+                    and kept["state"].shape == self.state.shape
+                )
+                if not same:
+                    return False
+                self.state[:] = kept["state"]
+                self.rngs[:] = kept["rngs"]
+                self.time = int(kept["time"])
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise BenchError(f"the state file {path} cannot be read: {error}") from error
+        for device in range(len(self.state)):
+            self._refresh(device)
+        return True

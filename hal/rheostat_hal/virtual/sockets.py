@@ -1,0 +1,146 @@
+"""Loopback sockets that speak lines, and stay awake while a line runs.
+
+One thread serves a connection. It reads a line, has it executed, writes the replies; while the line waits in real time
+it sleeps *on its own socket*, so that an abort sent behind the line is seen at once, and on a wake-up that other
+threads can trigger. Replies go out with TCP_NODELAY, and TCP_QUICKACK is re-armed after each receive: a client that
+leaves Nagle's algorithm on would otherwise wait 40 ms for our acknowledgement at every second write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+_QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux only
+_LONGEST = 1 << 20  # bytes of one line: beyond that the connection is dropped
+
+
+class LineAborted(Exception):  # noqa: N818
+    """The line that runs must stop at once."""
+
+
+class Hangup(LineAborted):
+    """The client is gone."""
+
+
+class LineChannel:
+    """Lines over a socket. `urgent` tells the lines that abort whatever runs before them."""
+
+    def __init__(self, sock: socket.socket, urgent: Callable[[str], bool]) -> None:
+        self._sock = sock
+        self._urgent = urgent
+        self._rest = b""
+        self._lines: deque[str] = deque()
+        self._wake, self._waker = socket.socketpair()
+        self._wake.setblocking(False)
+        self._waker.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._acknowledge()
+
+    def next_line(self, timeout: float | None = None) -> str | None:
+        """The next line without its end; None after `timeout` s. Raises Hangup."""
+        while not self._lines:
+            if timeout is not None and not select.select([self._sock], [], [], timeout)[0]:
+                return None
+            self._receive()
+        return self._lines.popleft()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep real seconds; LineAborted when an urgent line arrives or `abort` is called, Hangup at the end."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0.0:
+            ready, _, _ = select.select([self._sock, self._wake], [], [], min(left, 3600.0))
+            if self._wake in ready:
+                self._wake.recv(64)
+                raise LineAborted
+            if self._sock in ready and self._receive():
+                raise LineAborted
+
+    def abort(self) -> None:
+        """From any thread: stop the line that sleeps now."""
+        with contextlib.suppress(BlockingIOError, OSError):  # full: a wake-up is on its way; closed: nothing runs
+            self._waker.send(b"!")
+
+    def forget_aborts(self) -> None:
+        """An abort that came when nothing ran stops nothing later."""
+        with contextlib.suppress(BlockingIOError):
+            while self._wake.recv(64):
+                pass
+
+    def send(self, data: bytes) -> None:
+        try:
+            self._sock.sendall(data)
+        except OSError as error:
+            raise Hangup from error
+
+    def close(self) -> None:
+        for end in (self._sock, self._wake, self._waker):
+            end.close()
+
+    def _receive(self) -> bool:
+        """Take what has come; whether an urgent line was in it (the lines before it are then dropped)."""
+        try:
+            data = self._sock.recv(65536)
+        except OSError as error:
+            raise Hangup from error
+        if not data or len(self._rest) > _LONGEST:
+            raise Hangup
+        self._acknowledge()
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        urgent = False
+        for raw in lines:
+            line = raw.decode("latin-1").rstrip("\r")
+            if self._urgent(line):
+                self._lines.clear()
+                urgent = True
+            self._lines.append(line)
+        return urgent
+
+    def _acknowledge(self) -> None:
+        if _QUICKACK is not None:
+            self._sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+
+
+class Session(Protocol):
+    """One connection to an instrument: serve lines until Hangup."""
+
+    def serve(self) -> None: ...
+
+
+class Listener:
+    """Accepts connections on 127.0.0.1 and serves each in a thread of its own."""
+
+    def __init__(self, name: str, port: int, session: Callable[[socket.socket], Session]) -> None:
+        self._name = name
+        self._session = session
+        self._sock = socket.create_server(("127.0.0.1", port))
+        self.port: int = self._sock.getsockname()[1]
+        self._thread = threading.Thread(target=self._accept, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def resource(self) -> str:
+        return f"TCPIP0::127.0.0.1::{self.port}::SOCKET"
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # wakes the thread in accept; some systems refuse it on a listening socket
+            self._sock.shutdown(socket.SHUT_RDWR)
+        self._sock.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._sock.accept()
+            except OSError:
+                return  # closed
+            threading.Thread(target=self._serve, args=(sock,), name=self._name, daemon=True).start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        with contextlib.suppress(Hangup):
+            self._session(sock).serve()

@@ -1,0 +1,149 @@
+"""The one physical world both instruments act on: sources, relays, devices, time.
+
+Voltage is integrated over the bench's time: whenever a source or a relay changes or something is measured, every
+connected device is first stepped with the voltage it has had since the last time, also one connected by mistake.
+Settling, cable capacitance and the edges of pulses (tens of microseconds on an SMU) are left out: steps are ideal.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+
+from rheostat_hal.bench import Bench
+from rheostat_hal.virtual import network
+from rheostat_hal.virtual.clock import Clock, RealClock, Sleep, VirtualClock
+from rheostat_hal.virtual.die import Die
+from rheostat_hal.virtual.noise import Noise
+from rheostat_hal.virtual.wiring import Node, Wiring
+
+log = structlog.get_logger()
+
+HOT = 0.01  # V on either side of a relay as it operates: switched under voltage
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """At the sources: V, A (out of the source), and which are in compliance."""
+
+    voltages: list[float]
+    currents: list[float]
+    limited: list[int]
+
+
+class World:
+    """All methods may be called from any thread. `smus`: channels of the SMUs, in the order of the sources."""
+
+    def __init__(self, bench: Bench, smus: tuple[int, ...], die: Die, *, seed: int, real_time: bool = False) -> None:
+        self.lock = threading.RLock()
+        self.clock: Clock = RealClock(die.time) if real_time else VirtualClock(die.time)
+        self.die = die
+        self.noise = Noise(seed & 0xFFFFFFFF, 2, die.time)
+        self.wiring = Wiring(bench, smus, Noise(seed & 0xFFFFFFFF, 3, die.time))
+        self.hot_switchings = 0
+        self._virtual = not real_time
+        self._since = self.clock.now
+        self._sources = np.zeros((len(smus), 4))
+        self._channels = smus
+        self._currents = np.zeros(len(smus))
+        self._limited = np.zeros(len(smus), np.int64)
+        self._rewire()
+
+    def wait(self, seconds: float, sleep: Sleep) -> None:
+        """Let time pass. `sleep` is used in real time (and for an endless wait), without the lock."""
+        if self._virtual and seconds < 1e12:
+            with self.lock:
+                self.clock.wait(seconds, sleep)
+        else:
+            self.clock.wait(seconds, sleep)
+
+    def drive(self, source: int, on: bool, current_mode: bool, value: float, compliance: float) -> None:
+        """What an SMU forces from now on."""
+        with self.lock:
+            self._integrate()
+            self._sources[source] = (on, current_mode, value, compliance)
+            self._energised = bool((self._sources[:, network.ON] * self._sources[:, network.VALUE]).any())
+            self._solution = None
+
+    def insert_series(self, source: int, resistor: bool) -> None:
+        with self.lock:
+            self._integrate()
+            self.wiring.insert_series(self._channels[source], resistor)
+            self._rewire()
+
+    def operate(self, opening: Iterable[str], closing: Iterable[str]) -> None:
+        """Operate relays, the opening ones first."""
+        opening = [channel for channel in opening if self.wiring.is_closed(channel)]
+        closing = [channel for channel in closing if not self.wiring.is_closed(channel)]
+        if not opening and not closing:
+            return
+        with self.lock:
+            self._integrate()
+            self._note_hot([*opening, *closing])
+            self.wiring.open(opening)
+            self.wiring.close(closing)
+            self._rewire()
+
+    def solution(self) -> Solution:
+        """Voltages and currents at the sources now."""
+        with self.lock:
+            self._integrate()
+            return self._solve()
+
+    def integrate(self) -> None:
+        """Bring the devices up to the present."""
+        with self.lock:
+            self._integrate()
+
+    def _rewire(self) -> None:
+        self._network = self.wiring.network()
+        self._voltages = np.zeros(len(self._network.base))
+        self._device_rows = np.array(self._network.devices, dtype=np.int64)
+        self._energised = bool((self._sources[:, network.ON] * self._sources[:, network.VALUE]).any())
+        self._solution: Solution | None = None
+
+    def _solve(self) -> Solution:
+        if self._solution is None:
+            net = self._network
+            network.solve(
+                net.base,
+                net.terminals,
+                self.die.conductances[self._device_rows],
+                self._sources,
+                self._voltages,
+                self._currents,
+                self._limited,
+            )
+            voltages = self._voltages[: len(self._channels)].tolist()
+            self._solution = Solution(voltages, self._currents.tolist(), self._limited.tolist())
+        return self._solution
+
+    def _integrate(self) -> None:
+        now = self.clock.now
+        elapsed = now - self._since
+        self._since = now
+        if elapsed <= 0 or not self._energised or not self._network.devices:
+            return
+        self._solve()
+        volts = self._voltages
+        moved = False
+        for device, (t1, t2, t3, t4) in zip(self._network.devices, self._network.terminals.tolist(), strict=True):
+            across = 0.5 * (volts[t2] + volts[t4] - volts[t1] - volts[t3])
+            moved = self.die.step(device, float(across), elapsed / 1e9) or moved
+        if moved:
+            self._solution = None
+
+    def _note_hot(self, channels: list[str]) -> None:
+        self._solve()
+        hot = [c for c in channels if any(abs(self._potential(end)) > HOT for end in self.wiring.ends(c))]
+        if hot:
+            self.hot_switchings += len(hot)
+            log.warning("relay.hot", channels=hot, total=self.hot_switchings)
+
+    def _potential(self, node: Node) -> float:
+        index = self._network.nodes.get(node)
+        return 0.0 if index is None else float(self._voltages[index])
