@@ -36,7 +36,8 @@ _HOMES = {
     "Mapping": "rheostat.weights.mapping",
 }
 
-_PARTS = ("aio", "client", "errors", "export", "units", "wire")
+_PARTS = {name: f"rheostat.{name}" for name in ("aio", "client", "errors", "export", "units", "wire")}
+_PARTS["analog"] = "rheostat.weights.analog"
 
 __all__ = [
     "Job",
@@ -54,7 +55,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _PARTS:
-        return importlib.import_module(f"rheostat.{name}")
+        return importlib.import_module(_PARTS[name])
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'rheostat' has no attribute {name!r}")
