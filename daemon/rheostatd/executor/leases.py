@@ -164,9 +164,10 @@ class Visit:
 
     def __init__(
         self, ledger: Ledger, job: str, device: str, scheme: str, max_voltage: float, max_width: float,
-        *, keep: bool = False, tick: Callable[[], float] = time.perf_counter,
+        *, keep: bool = False, before: int = 0, tick: Callable[[], float] = time.perf_counter,
     ) -> None:  # fmt: skip
         self.device = device
+        self.before = before  # write pulses that this device has had in earlier visits of the job
         self.pulses = 0
         self.reads = 0
         self.energy = 0.0
@@ -205,6 +206,11 @@ class Visit:
         if self._left <= self._low and self._ahead is None:
             self._submit_block([])
             self._ahead = self._ledger.open(*self._scope)
+
+    def unclaim(self) -> None:
+        """The pulse claimed last was refused by the rig and never sent."""
+        self._left += 1
+        self._in_flight = False
 
     def _next_lease(self) -> None:
         if self._ahead is None:
@@ -282,7 +288,7 @@ class Visit:
                 suspect,
             )  # fmt: skip
             if self._block_pulses:
-                after = [applied(block, self.pulses), *after]
+                after = [applied(block, self.before + self.pulses), *after]
         if self.kept is not None and events:
             self.kept.append(events)
         self._ledger.gather(self._used, block, after)

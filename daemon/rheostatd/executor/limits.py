@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from rheostat_hal.bench import Limits
+from rheostat_hal.bench import HARDWARE_TIMED, Limits
 
-HARDWARE_TIMED = 2.0  # s, the longest pulse an SMU times itself (B1500A, PT and MCPNT: 0.5 ms to 2 s)
 WRITE_TERMINALS = 2  # T2 and T4, each with its own SMU and compliance
 # Write path / read path conductance before the first write pulse. A network of six conductances with neighbours 2.4
 # times the opposite ones reads 800 ohm between T1 and T3 and shows the write terminals 83 ohm: 9.6, rounded up.

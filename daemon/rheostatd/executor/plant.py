@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NoReturn
+
+import structlog
 
 from rheostat import wire
+from rheostat_hal.errors import RefusedError
 from rheostat_hal.rig import Rig
 from rheostat_hal.values import Event, Pulse, Status
 from rheostatd.executor.leases import Visit
 from rheostatd.executor.limits import Envelope, expected_conductance, write_conductance
+
+log = structlog.get_logger()
 
 _NAN = math.nan
 _WAIT_SLICE = 0.1  # s between two looks at the control socket while waiting
@@ -21,7 +27,6 @@ class Ended(Exception):  # noqa: N818
     def __init__(self, outcome: wire.Outcome, reason: str) -> None:
         super().__init__(reason)
         self.outcome = outcome
-        self.reason = reason
 
 
 class RigPlant:
@@ -36,6 +41,8 @@ class RigPlant:
         self, rig: Rig, visit: Visit, envelope: Envelope, checkpoint: Callable[[], None], sleep: Callable[[float], None]
     ) -> None:
         self.visit = visit
+        self.newest: tuple[float, ...] = ()  # the readings of the newest exchange, ohm
+        self.ended: str | None = None  # why the work on this device had to end
         self._rig = rig
         self._envelope = envelope
         self._checkpoint = checkpoint
@@ -46,6 +53,7 @@ class RigPlant:
         """Mean of `readings` readings, ohm; inf for an open circuit."""
         self._checkpoint()
         event = self._rig.read(readings)
+        self.newest = event.resistances
         mean = _mean(event)
         self.visit.event(_NAN, 0.0, mean, len(event.resistances), _NAN, event.duration)
         if event.status:
@@ -59,11 +67,18 @@ class RigPlant:
         conductance = self._conductance
         if conductance is None:
             conductance = expected_conductance(visit.resistance)
-        refusal = self._envelope.refusal(voltage, width, conductance, visit.pulses)
+        refusal = self._envelope.refusal(voltage, width, conductance, visit.before + visit.pulses)
         if refusal is not None:
-            raise Ended(wire.Outcome.LIMIT, refusal)
+            self._end(wire.Outcome.LIMIT, refusal)
         visit.claim()
-        event = self._rig.apply(Pulse(voltage, width), readings)
+        try:
+            event = self._rig.apply(Pulse(voltage, width), readings)
+        except RefusedError as error:  # nothing was sent
+            visit.unclaim()
+            self._end(wire.Outcome.LIMIT, str(error))
+        if event.pulse is not None:  # as it was programmed, in the instrument's steps
+            voltage, width = event.pulse.voltage, event.pulse.width
+        self.newest = event.resistances
         mean = _mean(event)
         visit.event(voltage, width, mean, len(event.resistances), event.energy, event.duration)
         measured = write_conductance(voltage, event.write_current)
@@ -85,11 +100,16 @@ class RigPlant:
 
     def _judge(self, event: Event) -> None:
         status = event.status
-        if status & Status.OVER_RANGE:
-            raise Ended(wire.Outcome.SHORTED, "the read current exceeds the read range")
-        if status & (Status.COMPLIANCE | Status.OTHER_COMPLIANCE):
-            raise Ended(wire.Outcome.COMPLIANCE, "a channel reached its current compliance")
-        raise Ended(wire.Outcome.NOISY, "the instrument reports an unsettled output (oscillation or force saturation)")
+        if status & Status.OVER_RANGE and 0.0 in event.resistances:
+            self._end(wire.Outcome.SHORTED, "the read current exceeds the read range")
+        if status & (Status.COMPLIANCE | Status.OTHER_COMPLIANCE | Status.OVER_RANGE):
+            self._end(wire.Outcome.COMPLIANCE, "a channel reached its current compliance")
+        self._end(wire.Outcome.NOISY, "the instrument reports an unsettled output (oscillation or force saturation)")
+
+    def _end(self, outcome: wire.Outcome, reason: str) -> NoReturn:
+        self.ended = reason
+        log.info("device.ended", device=self.visit.device, outcome=outcome.name.lower(), reason=reason)
+        raise Ended(outcome, reason)
 
 
 def _mean(event: Event) -> float:

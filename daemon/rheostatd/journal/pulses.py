@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -300,7 +300,12 @@ def trace_arrays(events: npt.NDArray[Any]) -> wire.Arrays:
     return {name: np.ascontiguousarray(events[name]) for name in fields}
 
 
-def _joined(blobs: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def joined_events(blocks: Iterable[bytes]) -> npt.NDArray[Any]:
+    """Packed events one after another, as an array of dtype EVENT. Raises JournalCorrupt."""
+    return _joined(blocks, EVENT)
+
+
+def _joined(blobs: Iterable[bytes], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     raw = b"".join(blobs)
     if len(raw) % dtype.itemsize:
         raise JournalCorrupt(f"a block of {len(raw)} bytes in pulses.db is not whole")

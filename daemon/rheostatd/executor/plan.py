@@ -1,0 +1,140 @@
+"""Dry runs: what a job would take, from the calibration and the last readings, without touching the rig.
+
+Estimates, not promises: a scheme decides pulse by pulse. Risks are named in words.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from rheostat import wire
+from rheostat_hal.bench import HARDWARE_TIMED
+from rheostatd.executor import calibration
+from rheostatd.executor.limits import WRITE_TO_READ
+from rheostatd.executor.requests import (
+    Programme,
+    Visiting,
+    check_calibrate,
+    check_initialise,
+    check_program,
+    check_read,
+)
+from rheostatd.executor.station import Station
+
+DEFAULT_STEP = (
+    0.25  # ohm per pulse where no calibration says more: the paper's mean over the window (140 ohm, 540 pulses)
+)
+DEFAULT_WIDTH = 0.8  # s, the paper's write pulse
+LANDING = 3  # pulses that a target takes beyond the way to it: smaller steps, a turn
+READINGS = 3  # of an event, on average, with those that accept a target
+OVERHEAD = 0.01  # s of an event beside pulse and readings (the pulse period is 10 ms longer than the pulse)
+ROUTE = 0.01  # s
+ACROSS = 400  # write pulses from one end of the window to the other at +6 V or -6 V (0.8 s)
+
+
+def plan(station: Station, spec: wire.Spec, arrays: wire.Arrays) -> wire.Plan:
+    """Raises the kinds of RequestError, as the job itself would end with."""
+    match spec:
+        case wire.Program():
+            return _program(station, check_program(station, spec, arrays))
+        case wire.Read():
+            check_read(station, spec)
+            seconds = len(spec.devices) * (ROUTE + spec.readings * station.read_time)
+            return wire.Plan(total=len(spec.devices), pulses=0, rig_time=seconds, energy=0.0)
+        case wire.Initialise():
+            check_initialise(station, spec)
+            pulses = len(spec.devices) * min(spec.max_pulses, ACROSS)
+            risks = [*_unknown(station, spec.devices), "the number of pulses is a guess: it is a closed loop"]
+            return _plan(station, len(spec.devices), pulses, DEFAULT_WIDTH, len(spec.devices), None, risks)
+        case wire.Calibrate():
+            check_calibrate(station, spec)
+            expected = calibration.plan(spec, station.read_time)
+            return wire.Plan(
+                total=expected.stages,
+                pulses=expected.pulses,
+                rig_time=expected.rig_time,
+                energy=None,
+                risks=(*_timing(spec.width), "an upper bound: a train ends once it is saturated"),
+            )
+
+
+def _program(station: Station, programme: Programme) -> wire.Plan:
+    table = programme.table
+    step = table.info.step if table is not None else (DEFAULT_STEP, DEFAULT_STEP)
+    width = table.info.width if table is not None else DEFAULT_WIDTH
+    width = float(getattr(programme.settings, "width", width))
+    down = up = 0.0
+    for visiting in programme.visits:
+        fall, rise = _way(station, programme, visiting)
+        down += fall / step[0]
+        up += rise / step[1]
+    landing = LANDING * len(programme.targets)
+    energy = None
+    if table is not None:
+        each = pulse_energy(table)
+        energy = (down + landing / 2) * each[0] + (up + landing / 2) * each[1]
+    devices = tuple(visiting.device for visiting in programme.visits)
+    risks = [*_timing(width), *_unknown(station, devices)]
+    if table is None:
+        risks.append("no feedforward table covers these devices: the scheme finds its steps by trying")
+    elif table.info.noise > programme.spec.tolerance:
+        risks.append(
+            f"one reading scatters by {table.info.noise:.3g} ohm, more than the tolerance of "
+            f"{programme.spec.tolerance:.3g} ohm: many readings for each target, or NOISY"
+        )
+    pulses = math.ceil(down + up) + landing
+    return _plan(station, len(programme.targets), pulses, width, len(devices), energy, risks)
+
+
+def _way(station: Station, programme: Programme, visiting: Visiting) -> tuple[float, float]:
+    """How far down and how far up a device travels, ohm."""
+    window = station.window(visiting.device)
+    known = station.device(visiting.device).resistance
+    here = (window.lrs + window.hrs) / 2 if known is None or not math.isfinite(known) else known
+    targets = programme.targets[list(visiting.targets)]
+    if programme.spec.order == "sweep":
+        targets = np.sort(targets)
+        if abs(here - targets[-1]) <= abs(here - targets[0]):
+            targets = targets[::-1]
+    steps = np.diff(np.concatenate([[here], targets]))
+    return float(-steps[steps < 0].sum()), float(steps[steps > 0].sum())
+
+
+def pulse_energy(table: wire.FeedforwardTable) -> tuple[float, float]:
+    """J of one write pulse of the step aimed at, averaged over the window: potentiation, depression."""
+    energies = []
+    for wanted, steps in zip(table.info.step, (table.potentiation, table.depression), strict=True):
+        voltages = np.array([np.interp(wanted, column, table.voltages) for column in steps.T])
+        energies.append(float(np.mean(voltages**2 * WRITE_TO_READ / table.resistances) * table.info.width))
+    return energies[0], energies[1]
+
+
+def _plan(
+    station: Station, total: int, pulses: int, width: float, devices: int, energy: float | None, risks: Iterable[str]
+) -> wire.Plan:
+    seconds = devices * ROUTE + pulses * (width + OVERHEAD + READINGS * station.read_time)
+    return wire.Plan(total=total, pulses=pulses, rig_time=seconds, energy=energy, risks=tuple(risks))
+
+
+def _timing(width: float) -> list[str]:
+    if width <= HARDWARE_TIMED:
+        return []
+    return [
+        f"write pulses of {width:g} s are timed by the host, not the instrument: if the computer or the line stops, "
+        "the device stays at the write voltage"
+    ]
+
+
+def _unknown(station: Station, devices: Iterable[str]) -> list[str]:
+    known = [station.device(device) for device in devices]
+    risks = []
+    unread = [device.name for device in known if device.resistance is None]
+    suspect = [device.name for device in known if device.suspect]
+    if unread:
+        risks.append(f"never read, the middle of the window assumed: {', '.join(unread)}")
+    if suspect:
+        risks.append(f"may have been pulsed since their last reading: {', '.join(suspect)}")
+    return risks

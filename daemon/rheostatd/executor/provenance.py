@@ -1,0 +1,85 @@
+"""What it takes to repeat a job: calibration, scheme and parameters, instruments, seeds, versions, limits."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from functools import cache
+from importlib import metadata
+from typing import Any
+
+import msgspec
+
+from rheostat import wire
+from rheostatd.executor.requests import Programme
+from rheostatd.executor.station import Station
+
+PACKAGES = ("rheostat", "numpy", "numba", "scipy", "pyzmq", "msgspec", "pyvisa", "pyvisa-py")
+
+
+@cache
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+def provenance(station: Station, job_id: str, spec: wire.Spec, devices: tuple[str, ...]) -> dict[str, Any]:
+    """Plain values only (strings, numbers, lists, maps), keys with unit suffixes."""
+    bench, limits = station.bench, station.bench.limits
+    kinds = {station.addresses[device].kind for device in devices}
+    asked: dict[str, Any] = msgspec.to_builtins(spec)
+    told: dict[str, Any] = {
+        "job_id": job_id,
+        "kind": asked.pop("op"),
+        "bench": bench.name,
+        "spec": asked,
+        "instruments": [msgspec.to_builtins(instrument) for instrument in instruments(station)],
+        "read": {
+            "voltage_v": limits.read_voltage,
+            "range_a": bench.analyser.read_range,
+            "adc": bench.analyser.adc,
+            "averaging": bench.analyser.averaging,
+        },
+        "limits": dataclasses.asdict(limits),
+        "windows_ohm": {kind: [station.windows[kind].lrs, station.windows[kind].hrs] for kind in sorted(kinds)},
+        "virtual": None if bench.virtual is None else dataclasses.asdict(bench.virtual),
+        "seed": None if bench.virtual is None else bench.virtual.seed,
+        "versions": versions(),
+        "journal": station.ledger.recording,
+        "started": station.ledger.clock(),
+    }
+    return told
+
+
+def of_programme(programme: Programme) -> dict[str, Any]:
+    """What a program adds: the scheme with all its parameters, and the calibration it looked up."""
+    table = programme.table
+    return {
+        "scheme": programme.scheme.name,
+        "parameters": dataclasses.asdict(programme.settings),
+        "tolerance_ohm": programme.spec.tolerance,
+        "confidence": programme.spec.confidence,
+        "order": programme.spec.order,
+        "max_pulses": programme.spec.max_pulses,
+        "table": None if table is None else table.info.version,
+        "calibration": None if table is None else msgspec.to_builtins(table.info),
+    }
+
+
+def instruments(station: Station) -> tuple[wire.Instrument, ...]:
+    return tuple(
+        wire.Instrument(
+            name=identity.name,
+            vendor=identity.vendor,
+            model=identity.model,
+            serial=identity.serial,
+            firmware=identity.firmware,
+            resource=identity.resource,
+        )
+        for identity in station.rig.identities
+    )

@@ -1,0 +1,94 @@
+"""The end of a job whose Finished the service never got, rebuilt from the record of pulses."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rheostat import wire
+from rheostat.wire import Outcome
+from rheostatd import messages
+from rheostatd.executor.results import VALUES, result_arrays
+from rheostatd.executor.station import Station
+from rheostatd.journal.pulses import JobRecord, PulseRecord, trace_arrays
+
+
+def rebuild(station: Station, job_id: str) -> tuple[messages.Finished, wire.Arrays] | None:
+    """What the record holds of a job: as it ended, or INTERRUPTED with what was done; None when it has no record.
+
+    A target in progress when everything stopped is INTERRUPTED, with what is known of it; its device may have had
+    pulses that the record does not show, as many as its last lease allowed.
+    """
+    record: JobRecord | None = station.ledger.ask(PulseRecord.job, job_id)
+    if record is None:
+        return None
+    leased: dict[str, tuple[int, int, bool]] = station.ledger.ask(PulseRecord.leased, job_id)
+    devices = tuple(station.device(name) for name in leased if name in station.addresses)
+    arrays: wire.Arrays = {}
+    totals = None
+    if isinstance(record.spec, wire.Program):
+        arrays, totals = _program(station, job_id, record.spec, record.arrays, leased)
+    state = record.state or wire.JobState.INTERRUPTED
+    interrupted = state is wire.JobState.INTERRUPTED
+    return messages.Finished(
+        job_id, state, record.provenance, devices,
+        error_code="job.interrupted" if interrupted else record.error_code,
+        error="the daemon or the rig stopped while it ran; its device is read again before anything is assumed"
+        if interrupted else record.error,
+        totals=totals,
+    ), arrays  # fmt: skip
+
+
+def _program(
+    station: Station, job_id: str, spec: wire.Program, given: wire.Arrays, leased: dict[str, tuple[int, int, bool]]
+) -> tuple[wire.Arrays, messages.Progress]:
+    arrays = result_arrays(given["targets"], given["device"])
+    done = station.ledger.ask(PulseRecord.outcomes, job_id)
+    index = done["target"]
+    arrays["outcome"][index] = done["outcome"]
+    for name in VALUES:
+        arrays[name][index] = done[name]
+    events = {device: station.ledger.ask(PulseRecord.events, job_id, device) for device in spec.devices}
+    begun = np.zeros(len(arrays["outcome"]), bool)
+    for device, happened in events.items():
+        for target in np.unique(happened["target"]).tolist():
+            begun[target] = True
+            if arrays["outcome"][target] == Outcome.PENDING:
+                _in_progress(arrays, target, happened[happened["target"] == target])
+        lost = leased.get(device, (0, 0, False))[2]
+        if lost and not len(happened):  # a lease, and nothing that came of it: the first target it was for
+            mine = np.flatnonzero(given["device"] == spec.devices.index(device))
+            open_ones = mine[arrays["outcome"][mine] == Outcome.PENDING]
+            arrays["outcome"][open_ones[:1]] = Outcome.INTERRUPTED
+    for number, device in enumerate(spec.traces):
+        trace = trace_arrays(events[device])
+        arrays.update({f"trace_{number}_{name}": array for name, array in trace.items()})
+    outcome = arrays["outcome"]
+    known = outcome != Outcome.PENDING
+    counts = {Outcome(code).name.lower(): int((outcome == code).sum()) for code in set(outcome[known].tolist())}
+    happened = np.concatenate([*events.values()]) if events else done[:0]
+    totals = messages.Progress(
+        job_id=job_id,
+        total=len(outcome),
+        done=int(known.sum()),
+        pulses=int(np.isfinite(happened["voltage"]).sum()),
+        reads=int(happened["reads"].sum()),
+        energy=float(np.nansum(happened["energy"])),
+        rig_time=float(happened["duration"].sum()),
+        outcomes=counts,
+    )
+    return arrays, totals
+
+
+def _in_progress(arrays: dict[str, Any], target: int, happened: npt.NDArray[Any]) -> None:
+    pulses = np.isfinite(happened["voltage"])
+    read = happened["resistance"][happened["reads"] > 0]
+    arrays["outcome"][target] = Outcome.INTERRUPTED
+    arrays["achieved"][target] = read[-1] if len(read) else math.nan
+    arrays["pulses"][target] = pulses.sum()
+    arrays["reads"][target] = happened["reads"].sum()
+    arrays["energy"][target] = np.nansum(happened["energy"])
+    arrays["rig_time"][target] = happened["duration"].sum()

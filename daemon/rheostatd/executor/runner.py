@@ -1,0 +1,144 @@
+"""Runs one job from its command to its Finished: every way out leaves the rig safe and the record complete.
+
+Nothing is published before it is durable. What a device did is an outcome and the job goes on; what the rig did wrong
+ends the job, and the rig is latched until somebody has looked at it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from rheostat import wire
+from rheostat_hal.errors import HalError
+from rheostatd import messages
+from rheostatd.errors import DaemonError, JournalError, RequestError
+from rheostatd.executor.calibration import CalibrationFailed
+from rheostatd.executor.estop import Stopped
+from rheostatd.executor.job import Cancelled, Job
+from rheostatd.executor.measuring import CalibrateRun, InitialiseRun, ReadRun
+from rheostatd.executor.program import ProgramRun
+from rheostatd.executor.provenance import of_programme, provenance
+from rheostatd.executor.requests import check_calibrate, check_initialise, check_program, check_read
+from rheostatd.executor.station import Station
+from rheostatd.journal.pulses import joined_events, trace_arrays
+
+log = structlog.get_logger()
+
+Body = ProgramRun | ReadRun | InitialiseRun | CalibrateRun
+
+
+@dataclass
+class Ended:
+    """A job's end; the rig is safe (or latched). `backlog`: commands that came meanwhile and are not answered yet."""
+
+    finished: messages.Finished
+    arrays: wire.Arrays
+    backlog: list[tuple[messages.Command, wire.Arrays]] = field(default_factory=list)
+
+
+@dataclass
+class _Prepared:
+    job: Job
+    body: Body
+    devices: tuple[str, ...]
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def run(station: Station, command: messages.Run, arrays: wire.Arrays) -> Ended:
+    """Never raises for what a request, the rig or the disk did wrong: that is in the Ended."""
+    job_id, spec = command.job_id, command.spec
+    try:
+        station.latch.check()
+        prepared = _prepare(station, command, arrays)
+    except DaemonError as error:
+        log.info("job.refused", job=job_id, code=error.code, error=str(error))
+        state = wire.JobState.FAILED
+        return Ended(messages.Finished(job_id, state, {}, (), error_code=error.code, error=str(error)), {})
+    job, body = prepared.job, prepared.body
+    told = {**provenance(station, job_id, spec, prepared.devices), **prepared.extra}
+    state, code, text, fault = wire.JobState.DONE, None, None, None
+    try:
+        station.ledger.begin(job_id, spec, arrays, told)
+        with station.guard.watching(station.rig.abort):
+            body.run()
+    except Cancelled as cancelled:
+        state, text = wire.JobState.CANCELLED, str(cancelled)
+        code = "job.stopped" if cancelled.stopping else "job.cancelled"
+    except Stopped as stopped:
+        state, code, text = _stopped(station, stopped)
+    except HalError as error:
+        if station.guard.tripped:  # the guard has aborted the line: that is the cause, not the bus
+            state, code, text = _stopped(station, error)
+        else:
+            state, code, text, fault = wire.JobState.FAILED, error.code, str(error), error
+    except CalibrationFailed as failure:
+        state, code, text = wire.JobState.FAILED, f"calibration.{failure.outcome.name.lower()}", str(failure)
+    except (JournalError, RequestError) as error:
+        state, code, text = wire.JobState.FAILED, error.code, str(error)
+    station.latch.secure(fault)  # before anything that could take time
+    if state is not wire.JobState.DONE:
+        body.abandon()
+        log.warning("job.ended_early", job=job_id, state=state.value, code=code, error=text)
+    ended = Ended(
+        messages.Finished(
+            job_id, state, told, (), error_code=code, error=text, table=getattr(body, "table", None),
+        ), body.arrays, job.backlog,
+    )  # fmt: skip
+    return _conclude(station, prepared, ended)
+
+
+def _prepare(station: Station, command: messages.Run, arrays: wire.Arrays) -> _Prepared:
+    spec, job_id = command.spec, command.job_id
+    match spec:
+        case wire.Program():
+            programme = check_program(station, spec, arrays)
+            job = Job(station, job_id, len(programme.targets), spec.traces)
+            return _Prepared(job, ProgramRun(job, programme), spec.devices, of_programme(programme))
+        case wire.Read():
+            check_read(station, spec)
+            job = Job(station, job_id, len(spec.devices))
+            return _Prepared(job, ReadRun(job, spec), spec.devices)
+        case wire.Initialise():
+            check_initialise(station, spec)
+            job = Job(station, job_id, len(spec.devices))
+            return _Prepared(job, InitialiseRun(job, spec), spec.devices)
+        case wire.Calibrate():
+            check_calibrate(station, spec)
+            job = Job(station, job_id, 2 * len(spec.voltages) + 1 + len(spec.others))
+            return _Prepared(job, CalibrateRun(job, spec), (spec.device, *spec.others))
+
+
+def _stopped(station: Station, error: Exception) -> tuple[wire.JobState, str, str]:
+    guard = station.guard
+    if guard.ending is not None:
+        return wire.JobState.INTERRUPTED, "job.stopped", f"the executor was stopped: {guard.ending}"
+    return wire.JobState.FAILED, "rig.estop", f"emergency stop: {guard.reason or error}"
+
+
+def _conclude(station: Station, prepared: _Prepared, ended: Ended) -> Ended:
+    """Outcomes on disk, then everything that waited for that published."""
+    job, finished = prepared.job, ended.finished
+    state, code, text = finished.state, finished.error_code, finished.error
+    try:
+        job.publish(station.ledger.finish(job.job_id, state, code, text))
+    except JournalError as error:
+        log.error("journal.lost", job=job.job_id, code=error.code, error=str(error))
+        if state is wire.JobState.DONE:
+            state, code, text = wire.JobState.FAILED, error.code, str(error)
+    progress = job.progress()
+    station.control.send(progress)
+    arrays = dict(ended.arrays)
+    if isinstance(prepared.body, ProgramRun):
+        for number, device in enumerate(prepared.body.programme.spec.traces):
+            events = joined_events(job.kept.get(device, []))
+            arrays.update({f"trace_{number}_{name}": array for name, array in trace_arrays(events).items()})
+    devices = tuple(station.device(name) for name in job.touched)
+    ended.finished = messages.Finished(
+        job.job_id, state, finished.provenance, devices,
+        error_code=code, error=text, table=finished.table, totals=progress,
+    )  # fmt: skip
+    ended.arrays = arrays
+    return ended
