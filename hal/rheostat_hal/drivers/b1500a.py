@@ -181,7 +181,8 @@ class B1500A:
                 line_time += count * self._reading_time
             sentences.append("ERRX?")
             for state, channel, _, value in self.exchange(flex.line(*sentences), wanted, line_time):
-                status |= state
+                if state:
+                    status |= state
                 if channel == self._t3:
                     currents.append(value)
                 else:
@@ -245,17 +246,23 @@ class B1500A:
         duration: s the line takes by its own program. Raises InstrumentError with the instrument's number and text,
         also when an error in mid-line left everything unanswered; BusTimeout when it has nothing to say about it.
         """
-        missing = sum(wanted.values())
+        missing = dict(wanted)
         items: list[flex.Item] = []
         reported = False
         self.bus.write(line)
         try:
-            while missing > 0 or not reported:
+            while missing or not reported:
                 reply = self.bus.read(duration + self._timeout)
                 data = flex.parse_data(reply)
                 if data is not None:
+                    for item in data:
+                        key = (item.channel, item.kind)
+                        left = missing.pop(key, 0) - 1
+                        if left < 0:
+                            raise ReplyError(f"{NAME}: {reply!r} is more than {line!r} asks for")
+                        if left:
+                            missing[key] = left
                     items += data
-                    missing -= len(data)
                     continue
                 report = flex.parse_report(reply)
                 if report is None or reported:
@@ -268,8 +275,6 @@ class B1500A:
             if errors:
                 raise self._error(errors) from silence
             raise
-        if missing or any(self._count(items, *key) != count for key, count in wanted.items()):
-            raise ReplyError(f"{NAME}: {items} does not answer {line!r}")
         return items
 
     def drain(self) -> list[flex.Report]:
@@ -284,10 +289,6 @@ class B1500A:
                 return errors
             errors.append(report)
         raise ReplyError(f"{NAME}: more than {QUEUE} errors, the last {errors[-1]}")
-
-    @staticmethod
-    def _count(items: list[flex.Item], channel: int, kind: str) -> int:
-        return sum(item.channel == channel and item.kind == kind for item in items)
 
     @staticmethod
     def _error(errors: list[flex.Report]) -> InstrumentError:

@@ -259,7 +259,7 @@ def test_relays_stay_as_they_are_when_0_v_cannot_be_confirmed() -> None:
     stuck = SAFE_FROM_ON.replace("NBV+0.00000E+00", "NBV+6.99900E+00")
     rig, analyser, switch = rig_playing(READY + stuck, ROUTE)
     rig.route("A1")
-    with pytest.raises(UnsafeError, match="SMU 2 is at 6.999 V"):
+    with pytest.raises(UnsafeError, match=r"SMU 2 is at 6\.999 V"):
         rig.make_safe()
     finish(analyser, switch)
 
@@ -318,7 +318,7 @@ def test_an_error_report_in_answer_to_a_line_is_raised_with_all_that_followed_it
         {OK}
         """
     )
-    with pytest.raises(InstrumentError, match="analyser: 123 Compliance.; then Range."):
+    with pytest.raises(InstrumentError, match=r"analyser: 123 Compliance\.; then Range\."):
         analyser.event(None, 1)
     bus.close()
 
@@ -332,8 +332,8 @@ def test_an_answer_that_is_none_of_those_possible_is_a_reply_error(garbage: str)
 
 
 def test_data_of_another_channel_is_a_reply_error() -> None:
-    analyser, bus = analyser_playing(f"> DV 1,5,0.1,0.1;TI 3,-17;DV 1,5,0;ERRX?\n< NBI-1.25000E-04\n{OK}")
-    with pytest.raises(ReplyError, match="does not answer"):
+    analyser, bus = analyser_playing("> DV 1,5,0.1,0.1;TI 3,-17;DV 1,5,0;ERRX?\n< NBI-1.25000E-04")
+    with pytest.raises(ReplyError, match="is more than"):
         analyser.event(None, 1)
     bus.close()
 
@@ -351,7 +351,7 @@ def test_another_instrument_is_not_taken_for_the_analyser(says: str) -> None:
 
 def test_something_that_answers_nonsense_is_not_taken_for_the_analyser() -> None:
     analyser, bus = analyser_playing("! cleared\n> *IDN?\n< HTTP/1.1 400 Bad Request\n! silence")
-    with pytest.raises(IdentityError, match="HTTP/1.1 400"):
+    with pytest.raises(IdentityError, match=r"HTTP/1\.1 400"):
         analyser.resynchronise()
     bus.close()
 
