@@ -2,7 +2,8 @@
 
 The ledger runs the pulse record on a thread of its own. A visit (one device, one routing, one job) claims every
 write pulse from its current lease; while that one is used up, the next is committed, and carries what has happened so
-far as one block. The size of a lease follows the measured times: as many events as four commits take, at least one.
+far as one block. The size of a lease follows the measured times: as many events as four commits take (or 20 ms), at
+least one.
 With 0.8 s pulses every pulse has its own lease; on a fast virtual bench a lease holds tens to hundreds.
 """
 
@@ -25,6 +26,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 COMMITS_PER_LEASE = 4
+LEAST_SPAN = 0.02  # s: a commit costs processor time too, however fast the disk is
 MAX_LEASE = 4096
 _SMOOTHING = 0.3
 _READ_ONLY_BLOCK = 1 << 20  # bytes of events without a pulse that go to disk as a block of their own
@@ -48,6 +50,7 @@ class Ledger:
         try:
             self._record = self._writer.submit(PulseRecord, folder, clock).result()
             self.interrupted = self.ask(PulseRecord.recover)
+            self.commit_time = self._record.commit_time  # s from a turn's submission until it is durable, smoothed
             self._last = self.ask(PulseRecord.last_lease)
             self.devices: dict[str, Known] = self.ask(PulseRecord.devices)
         except BaseException:
@@ -99,8 +102,8 @@ class Ledger:
 
     def lease_size(self) -> int:
         """Write pulses of the next lease: the events of about four commits."""
-        commit = self._record.commit_time
-        return max(1, min(MAX_LEASE, round(COMMITS_PER_LEASE * commit / self.event_time)))
+        span = max(COMMITS_PER_LEASE * self.commit_time, LEAST_SPAN)
+        return max(1, min(MAX_LEASE, round(span / self.event_time)))
 
     def observe(self, took: float, events: int) -> None:
         """An event takes `took` s at present, as the mean of so many."""
@@ -121,13 +124,19 @@ class Ledger:
     def submit(self) -> Future[None]:
         turn, self._turn = self._turn, Turn()
         if self.recording:
-            future = self._writer.submit(self._record.commit, turn)
+            future = self._writer.submit(self._commit, turn, time.perf_counter())
         else:
             future = Future()
             future.set_result(None)
         self._unsettled.append((future, turn, self._after))
         self._after = []
         return future
+
+    def _commit(self, turn: Turn, submitted: float) -> None:
+        """On the writer's thread. The time from submitting to durable is what a lease has to bridge."""
+        self._record.commit(turn)
+        took = time.perf_counter() - submitted
+        self.commit_time += (took - self.commit_time) * _SMOOTHING
 
     def gather(self, closes: list[int], block: Block | None, after: list[messages.Report]) -> None:
         """Adds to what the next turn carries; `after`: events to publish once that turn is durable."""
