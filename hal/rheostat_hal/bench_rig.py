@@ -161,7 +161,7 @@ class BenchRig:
         except RefusedError:
             raise
         except HalError as error:
-            self._latched = error
+            self._latched = self._latched or error
             log.error("rig.latched", during=what, code=error.code, error=str(error), device=self._routed)
             if secure:
                 try:

@@ -127,7 +127,10 @@ class VisaBus:
             if self._is_socket:
                 self._collect(self._receive(), ends=False)
             elif self._await_reply(deadline):
-                self._collect(self._receive(), ends=True)
+                data = self._receive()
+                self._collect(data, ends=True)
+                if not data:
+                    self._aborted.wait(0.01)  # a status byte that announces nothing must not be asked in a spin
             if not self._lines and time.monotonic() >= deadline:
                 got = f", only {bytes(self._partial[:80])!r}" if self._partial else ""
                 raise BusTimeout(f"{self.resource}: no answer within {timeout:.3g} s{got}")
@@ -167,7 +170,7 @@ class VisaBus:
         try:
             with self._using:
                 sent = self._visa.write(self._session, data)[0]
-        except (self._visa_error, OSError) as error:
+        except (self._visa_error, OSError, RuntimeError) as error:
             raise BusError(f"{self.resource}: connection lost: {error}") from error
         if sent != len(data):
             raise BusError(f"{self.resource}: only {sent} of {len(data)} bytes were sent")
@@ -194,7 +197,7 @@ class VisaBus:
                 raise BusError(f"{self.resource}: {error}") from error
             self._look_for_peer()
             return b""
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
             raise BusError(f"{self.resource}: connection lost: {error}") from error
         return data
 
@@ -242,5 +245,5 @@ class VisaBus:
     def _mapped(self) -> Iterator[None]:
         try:
             yield
-        except (self._visa_error, OSError) as error:
+        except (self._visa_error, OSError, RuntimeError) as error:  # RuntimeError: pyvisa-py's HiSLIP
             raise BusError(f"{self.resource}: connection lost: {error}") from error
