@@ -20,7 +20,7 @@ import zmq.asyncio
 
 from rheostat import address as addresses
 from rheostat import link, talk, wire
-from rheostat.errors import DaemonUnavailable, RheostatError
+from rheostat.errors import DaemonUnavailable, RheostatError, RigUnsafe
 from rheostat.follow import QUIET, Follower
 from rheostat.results import CalibrateResult, InitialiseResult, ProgramResult, ReadResult, Result, Trace
 
@@ -231,7 +231,8 @@ class Rig:
         await self._do(talk.change(wire.Resume()))
 
     async def estop(self, reason: str = "") -> None:
-        await emergency_stop(self._hello.estop, reason, self._links.timeout)
+        status = self._hello if self._hello.estop else await self.status()
+        await emergency_stop(status.estop, reason, self._links.timeout)
 
     async def recover(self) -> None:
         await self._do(talk.recover())
@@ -309,6 +310,8 @@ class Job(Generic[R]):
 
 async def emergency_stop(endpoint: str, reason: str = "", timeout: float = 5.0) -> None:
     """As `rheostat.client.emergency_stop`."""
+    if not endpoint:
+        raise RigUnsafe("the daemon has not opened its rig: there is no emergency socket, and no voltage from it")
     links = Links(addresses.Address(endpoint, "the emergency socket"), timeout, patience=0.0)
     try:
         await drive(links, talk.emergency_stop(reason))

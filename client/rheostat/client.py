@@ -10,7 +10,7 @@ from typing import Any, Generic, Self, TypeVar, Unpack, cast
 
 from rheostat import address as addresses
 from rheostat import talk, wire
-from rheostat.errors import RheostatError
+from rheostat.errors import RheostatError, RigUnsafe
 from rheostat.follow import QUIET, Follower
 from rheostat.link import Links
 from rheostat.results import CalibrateResult, InitialiseResult, ProgramResult, ReadResult, Result, Trace
@@ -234,7 +234,8 @@ class Rig:
 
         Returns when the instruments have confirmed it; any error means that this could not be confirmed.
         """
-        emergency_stop(self._hello.estop, reason, self._links.timeout)
+        status = self._hello if self._hello.estop else self.status()
+        emergency_stop(status.estop, reason, self._links.timeout)
 
     def recover(self) -> None:
         """Checks the rig and clears the latch of an error or an emergency stop."""
@@ -324,6 +325,8 @@ class Job(Generic[R]):
 
 def emergency_stop(endpoint: str, reason: str = "", timeout: float = 5.0) -> None:
     """Stops the rig whose emergency socket is at `endpoint`; see Rig.estop."""
+    if not endpoint:
+        raise RigUnsafe("the daemon has not opened its rig: there is no emergency socket, and no voltage from it")
     links = Links(addresses.Address(endpoint, "the emergency socket"), timeout, patience=0.0)
     try:
         drive(links, talk.emergency_stop(reason))

@@ -70,18 +70,20 @@ class Result:
             "wall_time_s": wall,
         }
 
-    def _costs(self) -> str:
+    def costs(self) -> str:
+        """Pulses, reads, energy and times, in words."""
         total = self.summary()
         return (
             f"{total['pulses']} pulses, {total['reads']} reads, {units.engineering(total['energy_j'], 'J')}, "
             f"rig time {units.duration(total['rig_time_s'])}, wall time {units.duration(total['wall_time_s'])}"
         )
 
-    def _headline(self) -> str:
+    def headline(self) -> str:
+        """What came out, in words."""
         return f"{len(self.devices)} device{'s' * (len(self.devices) != 1)}"
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.job.job_id} ({self.job.state}): {self._headline()}; {self._costs()}>"
+        return f"<{type(self).__name__} {self.job.job_id} ({self.job.state}): {self.headline()}; {self.costs()}>"
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -187,11 +189,11 @@ class ProgramResult(Result):
             "error_max_ohm": float(np.abs(known).max()) if known.size else math.nan,
         }
 
-    def _headline(self) -> str:
+    def headline(self) -> str:
         total = self.summary()
         outcomes = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in total["outcomes"].items())
         return (
-            f"{total['targets']} target{'s' * (total['targets'] != 1)} on {super()._headline()}, {outcomes}; "
+            f"{total['targets']} target{'s' * (total['targets'] != 1)} on {super().headline()}, {outcomes}; "
             f"error rms {total['error_rms_ohm']:.3g} ohm, max {total['error_max_ohm']:.3g} ohm"
         )
 
@@ -217,7 +219,7 @@ class ReadResult(Result):
         with np.errstate(invalid="ignore"):
             return np.asarray(self.readings.std(axis=1, ddof=1) / math.sqrt(count))
 
-    def _headline(self) -> str:
+    def headline(self) -> str:
         shown = ", ".join(f"{n} {r:.2f}" for n, r in list(zip(self.devices, self.resistance, strict=True))[:6])
         return f"{shown}{', ...' * (len(self.devices) > 6)} ohm"
 

@@ -1,0 +1,148 @@
+"""How things look: tables on a terminal, plain columns in a pipe, JSON when asked for, progress bars on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rheostat import units, wire
+from rheostat.errors import MissingExtra
+from rheostat.export import columns, plain
+from rheostat.results import ProgramResult, Result
+
+ROWS = 32  # of a result on a terminal; files and --json have all
+_PIPED_WIDTH = 240
+_NEEDS_RICH = "tables need rich: pip install 'rheostat[client]' (or ask for --json)"
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def note(text: str) -> None:
+    """On stderr, where it does not get between a script and its data."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def dump(value: Any) -> None:
+    """As JSON; nan and inf are null."""
+    say(json.dumps(plain(value), indent=2 if sys.stdout.isatty() else None))
+    sys.stdout.flush()
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
+    """`right`: the headers of columns that hold numbers."""
+    try:
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+    except ImportError as error:
+        raise MissingExtra(_NEEDS_RICH) from error
+    piped = not sys.stdout.isatty()
+    console = Console(width=_PIPED_WIDTH if piped else None, highlight=False)
+    shown = Table(box=None if piped else box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for header in headers:
+        shown.add_column(header, justify="right" if header in right else "left", no_wrap=piped)
+    for row in rows:
+        shown.add_row(*(Text(cell) for cell in row))
+    console.print(shown)
+
+
+def facts(pairs: Mapping[str, str]) -> None:
+    """Name and value, one a line."""
+    width = max(map(len, pairs))
+    for name, value in pairs.items():
+        say(f"{name:<{width}}  {value}")
+
+
+def moment(unix: float | None) -> str:
+    return "" if unix is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix))
+
+
+def ohm(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def outcomes(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+
+
+def plan(planned: wire.Plan) -> None:
+    facts(
+        {
+            "targets": str(planned.total),
+            "write pulses": f"about {planned.pulses}",
+            "rig time": f"about {units.duration(planned.rig_time)}",
+            **({} if planned.energy is None else {"energy": f"about {units.engineering(planned.energy, 'J')}"}),
+            **({"risks": "; ".join(planned.risks)} if planned.risks else {}),
+        }
+    )
+
+
+def result(of: Result) -> None:
+    """The first rows as a table, then the totals."""
+    cells = columns(of)
+    count = len(next(iter(cells.values())))
+    rows = [[_cell(name, column[i]) for name, column in cells.items()] for i in range(min(count, ROWS))]
+    numbers = [name for name, column in cells.items() if column.dtype.kind in "fiu"]
+    table(list(cells), rows, right=numbers)
+    if count > ROWS:
+        say(f"... {count - ROWS} more rows (all of them with --json, or in a file with --out)")
+    say(f"job {of.job.job_id} {of.job.state}: {of.headline()}; {of.costs()}")
+
+
+def result_json(of: Result) -> dict[str, Any]:
+    extra = {"shape": of.shape} if isinstance(of, ProgramResult) else {}
+    return {"summary": of.summary(), **extra, "columns": columns(of), "provenance": of.provenance}
+
+
+def _cell(name: str, value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value).replace("_", " ")
+    digits = {"error_ohm": 3, "uncertainty_ohm": 3, "voltage_v": 2, "wall_time_s": 3, "energy_j": 4}
+    return f"{value:.{digits.get(name, 2 if name.endswith(('_ohm', '_s')) else 3)}f}"
+
+
+class Bar:
+    """A job's progress; without a terminal, nothing."""
+
+    def __init__(self, progress: Any, task: Any) -> None:
+        self._progress = progress
+        self._task = task
+
+    def update(self, data: Mapping[str, Any]) -> None:
+        """`data`: that of a job event."""
+        if self._progress is None or "done" not in data:
+            return
+        done, pulses = data["done"], data.get("pulses", 0)
+        rig_time = units.duration(data.get("rig_time_s") or 0.0)
+        detail = f"{pulses} pulses, rig time {rig_time}"
+        self._progress.update(self._task, completed=done, total=data.get("total") or None, detail=detail)
+
+
+@contextmanager
+def bar(label: str, wanted: bool = True) -> Iterator[Bar]:
+    """A progress bar on stderr while the context lasts."""
+    if not wanted or not sys.stderr.isatty():
+        yield Bar(None, None)
+        return
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    except ImportError as error:
+        raise MissingExtra(_NEEDS_RICH) from error
+    parts = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[detail]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*parts, console=Console(stderr=True), transient=True) as progress:
+        yield Bar(progress, progress.add_task(label, total=None, detail="waiting"))
