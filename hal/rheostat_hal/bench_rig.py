@@ -18,7 +18,7 @@ from rheostat_hal.bench import Bench
 from rheostat_hal.bus import Bus, VisaBus
 from rheostat_hal.bus_replay import RecordingBus
 from rheostat_hal.drivers.b1500a import B1500A
-from rheostat_hal.drivers.k3706a import K3706A, RELAY_TIME
+from rheostat_hal.drivers.k3706a import K3706A
 from rheostat_hal.errors import BusAborted, HalError, RefusedError, UnsafeError
 from rheostat_hal.values import DeviceAddress, Event, InstrumentIdentity, Pulse
 
@@ -90,7 +90,7 @@ class BenchRig:
             self.analyser.ready()
             self.switch.route(tuple(channel for _, channel in address.channels))
             self._routed = device
-        return 2 * RELAY_TIME  # one opening, one closing
+        return 2 * self.switch.relay_time  # one opening, one closing
 
     def read(self, readings: int = 1) -> Event:
         return self._event(None, readings)

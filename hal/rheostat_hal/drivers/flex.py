@@ -30,7 +30,7 @@ _LETTERS = {
 }
 _ITEM = re.compile(r"([NTCVXFGS])([A-J])([VI])([+-]\d+\.\d+E[+-]\d+)", re.ASCII)
 _ERROR = re.compile(r'([+-]\d+),"([^"]*)"', re.ASCII)
-_OUTPUTS = re.compile(r"C[NL][\d,]*(;C[NL][\d,]*)*", re.ASCII)
+_OUTPUTS = re.compile(r"C[NL] ?[\d,]*(;C[NL] ?[\d,]*)*", re.ASCII)
 
 
 class Item(NamedTuple):

@@ -11,7 +11,7 @@ from rheostat_hal.errors import BusTimeout, IdentityError, InstrumentError, Repl
 from rheostat_hal.values import InstrumentIdentity
 
 NAME = "switch"
-RELAY_TIME = 0.004  # s, of a 3730's latching relays to open or to close (3731: 1 ms)
+RELAY_TIME = {"3730": 0.004, "3731": 0.001}  # s to open or to close: latching electromechanical, reed
 QUEUE = 100  # errors the queue may hold before draining counts as failed
 
 
@@ -23,6 +23,7 @@ class K3706A:
         self._config = config
         self._timeout = config.timeout
         self._markers = itertools.count(1)
+        self.relay_time = max(RELAY_TIME[model] for _, model in config.cards)
         self._entry = min(slot for slot, _ in config.cards)
 
     def resynchronise(self) -> list[tsp.Report]:

@@ -114,7 +114,7 @@ def test_numbers_are_written_as_the_instrument_reads_them() -> None:
 
 @pytest.mark.parametrize(
     ("reply", "on"),
-    [("CL", set()), ("CN1,2,3,4", {1, 2, 3, 4}), ("CN101,102", {1}), ("CN", None), ("+0,\"No Error.\"", None)],
+    [("CL", set()), ("CN1,2,3,4", {1, 2, 3, 4}), ("CN101,102", {1}), ("CN 2,4", {2, 4}), ("CN", None), ("+0,\"No Error.\"", None)],
 )  # fmt: skip
 def test_output_switches_are_read(reply: str, on: set[int] | None) -> None:
     if reply == "CN":
