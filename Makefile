@@ -18,7 +18,7 @@ setup:  ## make .venv with all dependencies and aihwkit (minutes once, then noth
 	@$(SETUP)
 
 demo: setup  ## program a small network on the virtual bench and write the report
-	@$(BIN)rheostat demo
+	@$(BIN)rheostat demo --out build/demo
 
 lint: setup  ## ruff, mypy --strict and the import contracts
 	$(BIN)ruff check
@@ -38,7 +38,7 @@ test-full: lint  ## every test
 
 bench:  ## benchmarks beside their references; also as build/bench.json
 	@$(SETUP) --bench
-	@$(BIN)python tests/benchmarks/run.py
+	@$(BIN)python -m tests.benchmarks.run
 
 clean:  ## remove the environments and everything built
 	rm -rf .venv .venv-bench build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
