@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -23,10 +23,11 @@ class LocalDaemon:
     """`rheostatd` with a data folder of its own on a free port; a context manager that stops it in the end.
 
     It does not share the terminal's Ctrl-C, so that whoever started it decides when it stops. Its output goes to
-    <data>/rheostatd.log. Raises MissingExtra when the daemon is not installed.
+    <data>/rheostatd.log. `variables` come on top of this process's environment. Raises MissingExtra when the daemon
+    is not installed.
     """
 
-    def __init__(self, data: Path, config: Path | None = None) -> None:
+    def __init__(self, data: Path, config: Path | None = None, variables: Mapping[str, str] | None = None) -> None:
         if importlib.util.find_spec("rheostatd") is None:
             raise MissingExtra("there is no rheostatd here: pip install 'rheostat[rig]'")
         data.mkdir(parents=True, exist_ok=True)
@@ -38,7 +39,12 @@ class LocalDaemon:
             command += ["--config", str(config)]
         with self.log.open("w") as output:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, **(variables or {})},
             )
 
     def __enter__(self) -> Self:
