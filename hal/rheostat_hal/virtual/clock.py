@@ -1,4 +1,4 @@
-"""The bench's clock. Time is counted in whole nanoseconds, so that a width of 0.8 s comes out as 0.8 and not nearly so."""
+"""The bench's clock. Time is counted in whole nanoseconds: a width of 0.8 s comes out as 0.8, not nearly so."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 ON, CURRENT_MODE, VALUE, COMPLIANCE = 0, 1, 2, 3
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _pass(
     base: NDArray[np.float64],
     terminals: NDArray[np.int64],
@@ -89,7 +89,7 @@ def _pass(
             i[k] = levels[k] if kinds[k] == 2 else 0.0
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def solve(
     base: NDArray[np.float64],
     terminals: NDArray[np.int64],

@@ -56,11 +56,11 @@ class LineChannel:
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0.0:
             ready, _, _ = select.select([self._sock, self._wake], [], [], min(left, 3600.0))
-            if self._wake in ready:
-                self._wake.recv(64)
-                raise LineAborted
-            if self._sock in ready and self._receive():
-                raise LineAborted
+            self._look(ready)
+
+    def poll(self) -> None:
+        """For a line that computes: as `sleep`, without sleeping."""
+        self._look(select.select([self._sock, self._wake], [], [], 0.0)[0])
 
     def abort(self) -> None:
         """From any thread: stop the line that sleeps now."""
@@ -82,6 +82,13 @@ class LineChannel:
     def close(self) -> None:
         for end in (self._sock, self._wake, self._waker):
             end.close()
+
+    def _look(self, ready: list[socket.socket]) -> None:
+        if self._wake in ready:
+            self._wake.recv(64)
+            raise LineAborted
+        if self._sock in ready and self._receive():
+            raise LineAborted
 
     def _receive(self) -> bool:
         """Take what has come; whether an urgent line was in it (the lines before it are then dropped)."""

@@ -51,6 +51,7 @@ class World:
         self._channels = smus
         self._currents = np.zeros(len(smus))
         self._limited = np.zeros(len(smus), np.int64)
+        self._solution: Solution | None = None
         self._rewire()
 
     def wait(self, seconds: float, sleep: Sleep) -> None:
@@ -104,7 +105,7 @@ class World:
         self._voltages = np.zeros(len(self._network.base))
         self._device_rows = np.array(self._network.devices, dtype=np.int64)
         self._energised = bool((self._sources[:, network.ON] * self._sources[:, network.VALUE]).any())
-        self._solution: Solution | None = None
+        self._solution = None
 
     def _solve(self) -> Solution:
         if self._solution is None:

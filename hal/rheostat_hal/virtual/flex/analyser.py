@@ -134,7 +134,7 @@ class Analyser:
             number, sub = divmod(number, 100)
             if sub != 1:
                 raise FlexError(121)
-        if number != channel and number * 100 + 1 != channel or not 1 <= number <= 10:
+        if (number != channel and number * 100 + 1 != channel) or not 1 <= number <= 10:
             raise FlexError(121)
         smu = self.smus.get(number)
         if smu is None:

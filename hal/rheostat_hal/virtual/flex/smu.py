@@ -112,7 +112,7 @@ class Smu:
     ) -> Output:
         """An output this SMU can make, or FlexError 120, 123, 124, 201, 202. No compliance: the previous one."""
         codes, others = (CURRENT_CODES, VOLTAGE_CODES) if current else (VOLTAGE_CODES, CURRENT_CODES)
-        if code != 0 and code not in codes or compliance_code != 0 and compliance_code not in others:
+        if (code != 0 and code not in codes) or (compliance_code != 0 and compliance_code not in others):
             raise FlexError(124, self.slot)
         if polarity not in (0, 1):
             raise FlexError(120)
@@ -140,6 +140,4 @@ class Smu:
         self.force(replace(output, value=value))
 
     def _drive(self) -> None:
-        self._world.drive(
-            self.index, self.on, self.output.current, self.output.set_value, self.output.compliance
-        )
+        self._world.drive(self.index, self.on, self.output.current, self.output.set_value, self.output.compliance)

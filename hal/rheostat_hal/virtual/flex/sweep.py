@@ -71,6 +71,7 @@ def staircase_sweep(unit: Analyser) -> None:
     hold, delay, step_delay, _, measure_delay = stairs.times
     values = ramp.values()
     items: list[Datum] = []
+    block: list[Datum] = []
     stopped = False
     for number, value in enumerate(values):
         last = LAST if number == len(values) - 1 else 0

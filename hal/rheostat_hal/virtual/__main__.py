@@ -1,0 +1,93 @@
+"""`python -m rheostat_hal.virtual`: the virtual bench as a process of its own.
+
+Prints the VISA resources of its two instruments, one a line, and serves until SIGINT, SIGTERM or, with --until-eof, the
+end of its standard input. When it cannot start it prints one line `error ...` and exits with 2. Logs go to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from rheostat_hal import bench
+from rheostat_hal.errors import HalError
+from rheostat_hal.virtual.flex.server import HOLD
+from rheostat_hal.virtual.parts import DEFAULT_MODULES, VirtualInstruments
+
+
+def main(arguments: list[str] | None = None) -> int:
+    given = _arguments(arguments)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        chosen = bench.load(given.bench)
+        instruments = VirtualInstruments(
+            chosen,
+            seed=given.seed,
+            real_time=given.real_time or (chosen.virtual is not None and chosen.virtual.real_time),
+            state=given.state,
+            modules=given.modules.split(","),
+            flex_port=given.flex_port,
+            tsp_port=given.tsp_port,
+            hold=given.hold,
+        )
+    except (HalError, OSError) as error:
+        print(f"error {' '.join(str(error).split())}", flush=True)
+        return 2
+    try:
+        print(f"analyser {instruments.flex.resource}", flush=True)
+        print(f"switch {instruments.tsp.resource}", flush=True)
+    except BrokenPipeError:
+        stop.set()  # who started it is gone
+    if given.until_eof:
+        threading.Thread(target=_watch_stdin, args=(stop,), name="stdin", daemon=True).start()
+    while not stop.wait(3600.0):
+        pass
+    instruments.close()
+    return 0
+
+
+def _watch_stdin(stop: threading.Event) -> None:
+    """Not through sys.stdin: a thread inside its buffer at exit is fatal to the interpreter."""
+    while os.read(0, 4096):
+        pass
+    stop.set()
+
+
+def _arguments(arguments: list[str] | None) -> Any:
+    parser = argparse.ArgumentParser(
+        prog="python -m rheostat_hal.virtual",
+        description="Serve a virtual B1500A and 3706A, wired to a die of memristors, on loopback sockets.",
+        epilog="example: python -m rheostat_hal.virtual --flex-port 5555 --tsp-port 5025 --real-time",
+    )
+    parser.add_argument("--bench", type=Path, help="bench.toml; default: the embedded bench of 24 devices")
+    parser.add_argument("--flex-port", type=int, default=0, help="port of the B1500A (default: any free one)")
+    parser.add_argument("--tsp-port", type=int, default=0, help="port of the 3706A (default: any free one)")
+    parser.add_argument("--real-time", action="store_true", help="waits and pulses take the time they say")
+    parser.add_argument("--seed", type=int, help="of the die and all noise; default: the bench file's")
+    parser.add_argument("--state", type=Path, help="keep the die's state in this file over restarts")
+    parser.add_argument(
+        "--modules", default=",".join(DEFAULT_MODULES), help="models in slots 1.., 0 for none (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--hold", type=float, default=HOLD, help="s that XE data wait for a query to pass (default: %(default)s)"
+    )
+    parser.add_argument("--until-eof", action="store_true", help="end when standard input does")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    # not sys.exit: daemon threads inside C code must not meet a finalised interpreter
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,99 @@
+"""Starts a virtual bench as a process of its own and tells where its instruments are. Light to import."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from rheostat_hal.errors import BusUnavailable
+
+START_TIMEOUT = 60.0  # s: without compiled kernels in the cache the first start takes several seconds
+STOP_TIMEOUT = 10.0  # s
+
+
+@dataclass(slots=True)
+class VirtualBench:
+    """A running virtual bench: its process, and the VISA resources of its instruments. Also a context manager."""
+
+    process: subprocess.Popen[bytes]
+    analyser: str
+    switch: str
+
+    def close(self) -> None:
+        """End it; the die's state is kept first. Harmless when it has ended already."""
+        if self.process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self.process.stdin.close()
+        try:
+            self.process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def __enter__(self) -> VirtualBench:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def launch(
+    bench_path: str | Path | None,
+    *,
+    state: str | Path | None = None,
+    real_time: bool = False,
+    seed: int | None = None,
+    hold: float | None = None,
+) -> VirtualBench:
+    """Start `python -m rheostat_hal.virtual` and wait for its resources. It ends with this process.
+
+    bench_path: None or "" for the embedded bench. state: file that keeps the die over restarts. hold: s that XE data
+    wait for a query. Raises BusUnavailable, saying why, when it does not start.
+    """
+    command = [sys.executable, "-m", "rheostat_hal.virtual", "--until-eof"]
+    for option, value in (("--bench", bench_path or None), ("--state", state), ("--seed", seed), ("--hold", hold)):
+        if value is not None:
+            command += [option, str(value)]
+    if real_time:
+        command.append("--real-time")
+    # a process group of its own: Ctrl-C is for the parent, which makes the instruments safe before they go
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        names = dict(_resources(process))
+    except BaseException:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+        raise
+    return VirtualBench(process, names["analyser"], names["switch"])
+
+
+def _resources(process: subprocess.Popen[bytes]) -> list[tuple[str, str]]:
+    assert process.stdout is not None
+    deadline = time.monotonic() + START_TIMEOUT
+    said = b""
+    while said.count(b"\n") < 2:
+        if not select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            raise BusUnavailable(f"the virtual bench says nothing for {START_TIMEOUT:g} s")
+        chunk = os.read(process.stdout.fileno(), 4096)
+        if not chunk:
+            reason = said.decode("utf-8", "replace").removeprefix("error ").strip()
+            raise BusUnavailable(
+                f"the virtual bench does not start: {reason or f'it ended with status {process.wait()}, see its log'}"
+            )
+        said += chunk
+    lines = said.decode().splitlines()[:2]
+    return [(name, resource) for name, _, resource in (line.partition(" ") for line in lines)]
