@@ -22,6 +22,7 @@ VERSION = 1
 MAX_HEADER_BYTES = 1 << 20
 MAX_ARRAYS = 256
 MAX_ARRAY_BYTES = 1 << 30
+MAX_DIMENSIONS = 16
 DTYPES = frozenset({"<f8", "<f4", "<i8", "<i4", "|u1", "|b1"})
 
 Array = npt.NDArray[Any]
@@ -497,8 +498,11 @@ def unpack_arrays(header: Header, frames: Sequence[Any]) -> Arrays:
     arrays: Arrays = {}
     for described, frame in zip(header.arrays, frames, strict=True):
         raw = memoryview(frame).cast("B")
-        if described.dtype not in DTYPES or any(n < 0 for n in described.shape):
+        extent = math.prod(max(n, 1) for n in described.shape)  # numpy refuses what overflows, even when it is empty
+        if described.dtype not in DTYPES or min(described.shape, default=0) < 0 or extent > MAX_ARRAY_BYTES:
             raise WireError(f"array {described.name!r}: dtype {described.dtype!r} or shape not allowed")
+        if len(described.shape) > MAX_DIMENSIONS:
+            raise WireError(f"array {described.name!r}: {len(described.shape)} dimensions, at most {MAX_DIMENSIONS}")
         size = math.prod(described.shape) * np.dtype(described.dtype).itemsize
         if size != len(raw) or size > MAX_ARRAY_BYTES:
             raise WireError(f"array {described.name!r}: {len(raw)} bytes came, {size} announced")

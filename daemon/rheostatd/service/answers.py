@@ -17,11 +17,9 @@ from rheostatd import messages
 from rheostatd.errors import (
     BadParameter,
     Conflict,
-    DaemonError,
     NotReady,
     NotStarted,
     RequestError,
-    RigLatched,
     UnknownDevice,
     UnknownTable,
     possible,
@@ -135,10 +133,7 @@ class Answers:
         if request.dry_run:
             self._conductor.ask(lambda number: messages.Dry(number, request.spec), reply, arrays)
             return
-        if self._conductor.stopping:
-            raise DaemonError("the daemon is stopping")
-        if self._conductor.latch is not None:
-            raise RigLatched(f"the rig is latched ({self._conductor.latch}): recover it first")
+        self._conductor.check()
         self._reserve.check()
         reply(self._queue.add(request, arrays, digest, total))
         self._conductor.dispatch()

@@ -12,7 +12,7 @@ import structlog
 
 from rheostat import wire
 from rheostatd import messages
-from rheostatd.errors import DaemonError, JournalError, JournalFull
+from rheostatd.errors import DaemonError, JournalError, JournalFull, NotStarted, RigLatched
 from rheostatd.journal.jobs import Entry, JobJournal
 from rheostatd.journal.reserve import Reserve
 from rheostatd.service.events import Events
@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 RETRY = 1.0  # s between attempts to record the end of a job on a full disk
 _LATCH = "rig.latch"  # note in the journal
+_NO_ROOM = "the end of a job waits to be recorded, there is no room on the disk"
 _UNTOLD = "the daemon or its executor ended while the job ran; its record holds nothing of it"
 
 
@@ -53,6 +54,7 @@ class Conductor:
         self._unsaved: deque[tuple[messages.Finished, wire.Arrays]] = deque()
         self._recovering: list[Reply] = []  # waiting for an executor that had been given up
         self._given_up: str | None = None
+        self._unstarted: str | None = None  # why the next job could not be recorded as begun
         self.questions = Questions()
         self.rig = RigKnown()
         self.rig_latch = journal.note(_LATCH)
@@ -65,8 +67,17 @@ class Conductor:
     def latch(self) -> str | None:
         """Why nothing runs, in words."""
         if self._unsaved:
-            return "journal.full: the end of a job waits for room on the disk"
-        return self._given_up or self.rig_latch
+            return f"journal.full: {_NO_ROOM}"
+        return self._given_up or self.rig_latch or self._unstarted
+
+    def check(self) -> None:
+        """Raises JournalFull, RigLatched or NotStarted when no new job can be taken."""
+        if self.stopping:
+            raise NotStarted("the daemon is stopping")
+        if self._unsaved:
+            raise JournalFull(f"{_NO_ROOM}: make room there")
+        if self.latch is not None and self._unstarted is None:
+            raise RigLatched(f"the rig is latched ({self.latch}): recover it first")
 
     @property
     def state(self) -> str:
@@ -93,7 +104,12 @@ class Conductor:
             self._start(entry)
         except JournalError as error:
             log.error("job.not_started", job=entry.job.job_id, code=error.code, reason=str(error))
-            self._timers.after(RETRY, self.dispatch)
+            self._unstarted = f"{error.code}: {error}"
+            self._timers.after(RETRY, self._start_again)
+
+    def _start_again(self) -> None:
+        self._unstarted = None
+        self.dispatch()
 
     def _start(self, entry: Entry) -> None:
         arrays = self._journal.arrays.read_all(entry.inputs)

@@ -40,6 +40,8 @@ class Caller:
     def receive(self, timeout: float = 10.0) -> tuple[int, Any, wire.Arrays]:
         assert self.socket.poll(timeout * 1000), "no answer from the daemon"
         frames = self.socket.recv_multipart()
+        if not frames[0]:  # a message that began with an empty frame, as a REQ socket's does, is answered like that
+            frames.pop(0)
         header = wire.unpack_header(frames[0])
         return header.number, wire.unpack_reply(header), wire.unpack_arrays(header, frames[1:])
 
@@ -92,19 +94,39 @@ class DaemonProcess:
         return [json.loads(line) for line in self.log_path.read_text().splitlines() if line.startswith("{")]
 
 
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., DaemonProcess]]:
+@pytest.fixture(scope="session")
+def daemon_process() -> type[DaemonProcess]:
+    """The class, for tests that start one their own way (they stop it themselves)."""
+    return DaemonProcess
+
+
+@pytest.fixture(scope="session")
+def start() -> Iterator[Callable[..., DaemonProcess]]:
     """Starts the service with the scripted executor; all that still run are stopped at the end."""
     started: list[DaemonProcess] = []
 
-    def start(*arguments: str, data: Path | None = None, **environment: str) -> DaemonProcess:
-        folder = data or tmp_path / "data"
+    def start(folder: Path, *arguments: str, **environment: str) -> DaemonProcess:
         folder.mkdir(exist_ok=True)
         command = [sys.executable, str(HERE / "serve.py"), "--data", str(folder), *arguments]
         started.append(DaemonProcess(command, folder, **environment))
         return started[-1]
 
     yield start
+    for daemon in started:
+        if daemon.process.poll() is None:
+            daemon.stop()
+
+
+@pytest.fixture
+def serve(start: Callable[..., DaemonProcess], tmp_path: Path) -> Iterator[Callable[..., DaemonProcess]]:
+    """The same for one test, on one data folder of its own."""
+    started: list[DaemonProcess] = []
+
+    def serve(*arguments: str, **environment: str) -> DaemonProcess:
+        started.append(start(tmp_path / "data", *arguments, **environment))
+        return started[-1]
+
+    yield serve
     for daemon in started:
         if daemon.process.poll() is None:
             daemon.stop()
