@@ -39,6 +39,7 @@ class Guard(threading.Thread):
         self.tripped = False
         self.ending: str | None = None  # why the process has to end
         self.reason: str | None = None  # of the emergency stop that is not answered yet
+        self.stops = 0  # emergency stops so far
         self._clock = clock
         self._lock = threading.Lock()  # held while aborting, and while the rig is handed to or from the guard
         self._abort: Callable[[], None] | None = None
@@ -70,9 +71,13 @@ class Guard(threading.Thread):
         if self.tripped:
             raise Stopped(self.reason if self.reason is not None else self.ending)
 
-    def safe(self, unconfirmed: str) -> None:
-        """The rig is safe ("") or what could not be confirmed. Answers the emergency stops that wait."""
+    def safe(self, unconfirmed: str, stops: int) -> None:
+        """The rig is safe ("") or what could not be confirmed. Answers the emergency stops that wait.
+
+        stops: how many there had been when the way to safety began; a later one stays in force."""
         with self._lock:
+            if self.stops != stops:
+                return
             self.tripped = self.ending is not None
             self.reason = None
             self._verdict = unconfirmed
@@ -136,6 +141,7 @@ class Guard(threading.Thread):
         log.warning("rig.estop", reason=request.reason)
         with self._lock:
             self.reason = request.reason or "emergency stop"
+            self.stops += 1
             self._verdict = None
             self.tripped = True
         self._waiting.append((envelope, number, self._clock() + ANSWER_WITHIN))

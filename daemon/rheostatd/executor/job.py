@@ -76,6 +76,7 @@ class Job:
             self.publish(self.station.ledger.settled())
             control.wait(REPORT_EVERY)
             guard.check()
+            guard.heard()
             self._take()
 
     def _take(self) -> None:
@@ -171,7 +172,9 @@ class Job:
                 visit.prepare()
             station.control.send(messages.Happened("device.started", self.job_id, {"device": device}))
             visit.rig_time += station.rig.route(device)
-            yield RigPlant(station.rig, visit, station.envelope, self.checkpoint, station.sleep)
+            plant = RigPlant(station.rig, visit, station.envelope, self.checkpoint, station.sleep)
+            yield plant
+            station.read_time = plant.read_time or station.read_time
         finally:
             visit.close(ends)
             self._visit = None

@@ -32,13 +32,12 @@ class Latch:
         """0 V, relays open, both read back; latches after a fault, after an emergency stop, or when that failed.
 
         Whoever waits for an emergency stop gets the answer. Gives whether the rig is safe."""
-        unconfirmed = ""
+        unconfirmed, stops, reason = "", self._guard.stops, self._guard.reason
         try:
             self._rig.make_safe()
         except HalError as error:
             unconfirmed = str(error)
             log.error("rig.not_safe", code=error.code, error=unconfirmed)
-        reason = self._guard.reason
         if reason is not None:
             self._close("rig.estop", f"emergency stop: {reason}", unconfirmed)
         elif fault is not None:
@@ -46,7 +45,7 @@ class Latch:
         elif unconfirmed:
             self._close("rig.unsafe", unconfirmed, "")
         if self._guard.tripped:
-            self._guard.safe(unconfirmed)
+            self._guard.safe(unconfirmed, stops)
         return not unconfirmed
 
     def recover(self) -> str | None:

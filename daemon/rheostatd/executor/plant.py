@@ -42,6 +42,7 @@ class RigPlant:
     ) -> None:
         self.visit = visit
         self.newest: tuple[float, ...] = ()  # the readings of the newest exchange, ohm
+        self.read_time = 0.0  # s of rig time of one reading, as last measured
         self.ended: str | None = None  # why the work on this device had to end
         self._rig = rig
         self._envelope = envelope
@@ -55,6 +56,7 @@ class RigPlant:
         event = self._rig.read(readings)
         self.newest = event.resistances
         mean = _mean(event)
+        self.read_time = event.duration / max(1, readings)
         self.visit.event(_NAN, 0.0, mean, len(event.resistances), _NAN, event.duration)
         if event.status:
             self._judge(event)

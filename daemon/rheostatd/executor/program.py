@@ -96,7 +96,9 @@ class ProgramRun:
 
     def _work(self, plant: RigPlant, device: str, indices: list[int], began: float) -> None:
         visit, scheme, spec = plant.visit, self.programme.scheme, self.programme.spec
-        visit.target = self._at = indices[0]
+        self._at = indices[0]
+        sweep = spec.order == "sweep" and len(indices) > 1
+        visit.target = -1 if sweep else indices[0]  # which comes first is known after the first reading
         self._mark = _Mark(0, 0, 0.0, 0.0, began)  # the first target pays for the routing
         try:
             here = self._look(plant)
@@ -104,7 +106,7 @@ class ProgramRun:
             self._finish(plant, indices[0], ended.outcome, math.nan, math.nan)
             self._give_up(plant, indices[1:], ended.outcome)
             return
-        if spec.order == "sweep":
+        if sweep:
             indices = self._swept(indices, here)
         task = self.programme.task(self.job.station, device, self.noise)
         params, shared = scheme.pack(self.programme.settings, task)

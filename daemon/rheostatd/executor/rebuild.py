@@ -52,11 +52,9 @@ def _program(
     for name in VALUES:
         arrays[name][index] = done[name]
     events = {device: station.ledger.ask(PulseRecord.events, job_id, device) for device in spec.devices}
-    begun = np.zeros(len(arrays["outcome"]), bool)
     for device, happened in events.items():
         for target in np.unique(happened["target"]).tolist():
-            begun[target] = True
-            if arrays["outcome"][target] == Outcome.PENDING:
+            if target >= 0 and arrays["outcome"][target] == Outcome.PENDING:
                 _in_progress(arrays, target, happened[happened["target"] == target])
         lost = leased.get(device, (0, 0, False))[2]
         if lost and not len(happened):  # a lease, and nothing that came of it: the first target it was for

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from rheostat import wire
-from rheostat_hal.errors import HalError
+from rheostat_hal.errors import HalError, RefusedError
 from rheostatd import messages
 from rheostatd.errors import DaemonError, JournalError, RequestError
 from rheostatd.executor.calibration import CalibrationFailed
@@ -69,6 +69,8 @@ def run(station: Station, command: messages.Run, arrays: wire.Arrays) -> Ended:
         code = "job.stopped" if cancelled.stopping else "job.cancelled"
     except Stopped as stopped:
         state, code, text = _stopped(station, stopped)
+    except RefusedError as error:  # asked for something the rig does not do: nothing was sent, nothing is wrong
+        state, code, text = wire.JobState.FAILED, error.code, str(error)
     except HalError as error:
         if station.guard.tripped:  # the guard has aborted the line: that is the cause, not the bus
             state, code, text = _stopped(station, error)

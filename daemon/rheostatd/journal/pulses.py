@@ -25,7 +25,8 @@ from rheostatd.errors import JournalCorrupt, UnknownTable, possible
 from rheostatd.journal.arrays import ArrayFiles
 from rheostatd.journal.store import Store
 
-# One exchange: index of the target, readings, V (nan: readings only), s, mean ohm, J, s of rig time.
+# One exchange: index of the target (-1: before the first), readings, V (nan: readings only), s, mean ohm, J, s of rig
+# time.
 EVENT = np.dtype(
     [
         ("target", "<i4"),

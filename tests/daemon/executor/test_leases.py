@@ -38,10 +38,17 @@ def pulse(visit: Visit, voltage: float = 1.5) -> None:
     visit.event(voltage, 0.8, 800.0 - visit.pulses, 2, 0.01, 0.85)
 
 
+def pulses(visit: Visit, number: int) -> None:
+    for _ in range(number):
+        pulse(visit)
+
+
 def leased(folder: Path, device: str) -> int:
     """Write pulses that committed leases allow, as another process sees them."""
     with sqlite3.connect(folder / "pulses.db") as look:
-        return int(look.execute("select coalesce(sum(pulses), 0) from leases where device = ?", (device,)).fetchone()[0])
+        return int(
+            look.execute("select coalesce(sum(pulses), 0) from leases where device = ?", (device,)).fetchone()[0]
+        )
 
 
 def test_every_claimed_pulse_is_covered_by_a_committed_lease(ledger: Ledger, tmp_path: Path) -> None:
@@ -142,8 +149,7 @@ def test_a_full_disk_stops_the_next_lease_and_loses_nothing_once_there_is_room(l
     pulse(visit)
     ledger.ask(lambda record: record._store._connection.execute("pragma max_page_count = 1"))
     with pytest.raises(JournalFull, match="make room"):
-        for _ in range(100_000):
-            pulse(visit)
+        pulses(visit, 100_000)
     applied = visit.pulses
     visit.close([])
     with pytest.raises(JournalFull):
