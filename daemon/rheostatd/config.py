@@ -70,8 +70,10 @@ def load(bench: Path | None, **given: Any) -> Settings:
         table = document.get("daemon", {})
         if not isinstance(table, dict):
             raise ConfigError(f"{bench}: [daemon] must be a table")
+        _checked(table, str(bench))
     table = {**table, **{key: value for key, value in given.items() if value is not None}}
-    settings = _checked(table, str(bench) if bench else "the command line")
+    where = "the command line" if bench is None else f"{bench} and the command line"
+    settings = _checked(table, where)
     return replace(settings, data=str(_data_folder(settings.data)))
 
 

@@ -12,7 +12,7 @@ import structlog
 
 from rheostat import wire
 from rheostatd import messages
-from rheostatd.errors import DaemonError, JournalError, JournalFull, NotStarted, RigLatched
+from rheostatd.errors import DaemonError, JournalCorrupt, JournalError, JournalFull, NotStarted, RigLatched
 from rheostatd.journal.jobs import Entry, JobJournal
 from rheostatd.journal.reserve import Reserve
 from rheostatd.service.events import Events
@@ -112,7 +112,13 @@ class Conductor:
         self.dispatch()
 
     def _start(self, entry: Entry) -> None:
-        arrays = self._journal.arrays.read_all(entry.inputs)
+        try:
+            arrays = self._journal.arrays.read_all(entry.inputs)
+        except JournalCorrupt as error:  # asked for on an earlier day; its targets have been damaged since
+            self._queue.start(entry)
+            job_id, failed = entry.job.job_id, wire.JobState.FAILED
+            self._finished(messages.Finished(job_id, failed, {}, (), error.code, str(error)), {})
+            return
         self._queue.start(entry)
         self.supervisor.send(messages.Run(entry.job.job_id, entry.spec), arrays)
 
