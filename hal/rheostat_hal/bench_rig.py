@@ -31,7 +31,10 @@ def open_rig(bench: Bench, record: Callable[[str], None] | None = None) -> Bench
     record: is told every line of both dialogues. Raises BusUnavailable (naming the resource), IdentityError, ...
     """
     library = bench.virtual.backend if bench.virtual else bench.visa_library
-    analyser: Bus = VisaBus(bench.analyser.resource, library=library, terminator="\r\n", ready=1, abort_line="AB")
+    # AB leaves the outputs where they are: DZ takes them to 0 V, without waiting for the thread that was stopped
+    analyser: Bus = VisaBus(
+        bench.analyser.resource, library=library, terminator="\r\n", ready=1, abort_line="AB", safe_line="DZ"
+    )
     switch: Bus | None = None
     try:
         switch = VisaBus(bench.switch.resource, library=library, terminator="\n", ready=16)

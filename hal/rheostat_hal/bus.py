@@ -53,7 +53,8 @@ class Bus(Protocol):
 
 class VisaBus:
     """A VISA resource. `ready`: the bits of its status byte that announce a reply (INSTR resources only);
-    `abort_line`: what to send for an abort where there is no device clear (SOCKET resources); `library`: pyvisa's.
+    `abort_line`: what to send for an abort where there is no device clear (SOCKET resources); `safe_line`: what to send
+    after either, from the aborting thread, so that nobody else has to be alive for it; `library`: pyvisa's.
 
     INSTR resources (GPIB, USB, VXI-11, HiSLIP) are asked for their status byte until a reply waits, then read: so an
     abort never waits behind a read, and no timeout falls into the middle of a transfer, which would lose data.
@@ -70,6 +71,7 @@ class VisaBus:
         terminator: str = "\n",
         ready: int = 16,
         abort_line: str | None = None,
+        safe_line: str | None = None,
         direct: bool = True,
     ) -> None:
         import pyvisa  # slow: only those who open an instrument wait for it
@@ -80,6 +82,7 @@ class VisaBus:
         self._terminator = terminator
         self._ready = ready
         self._abort_line = abort_line
+        self._safe_line = safe_line
         self._lines: deque[str] = deque()
         self._partial = bytearray()
         self._aborted = threading.Event()
@@ -160,6 +163,8 @@ class VisaBus:
                 self._visa.clear(self._session)
         elif self._abort_line is not None:
             self._send(self._abort_line)
+        if self._safe_line is not None:
+            self._send(self._safe_line)
 
     def close(self) -> None:
         with self._mapped():

@@ -81,7 +81,7 @@ def test_an_abort_frees_a_blocked_read_within_a_tenth_of_a_second(serve: Serve, 
         while data := connection.recv(4096):
             heard.append(data)
 
-    bus = VisaBus(serve(talk), library="@py", terminator="\r\n", abort_line="AB", direct=direct)
+    bus = VisaBus(serve(talk), library="@py", terminator="\r\n", abort_line="AB", safe_line="DZ", direct=direct)
     bus.write("XE")
     freed: list[float] = []
 
@@ -100,9 +100,9 @@ def test_an_abort_frees_a_blocked_read_within_a_tenth_of_a_second(serve: Serve, 
     with pytest.raises(BusAborted):
         bus.write("DV 1,200,7")  # nothing goes out until the bus has been cleared
     bus.clear()
-    bus.write("DZ")
+    bus.write("*IDN?")
     time.sleep(0.05)
-    assert b"".join(heard) == b"XE\r\nAB\r\nDZ\r\n"
+    assert b"".join(heard) == b"XE\r\nAB\r\nDZ\r\n*IDN?\r\n"
     bus.close()
 
 

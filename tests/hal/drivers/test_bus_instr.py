@@ -130,7 +130,7 @@ def instrument() -> Iterator[HislipInstrument]:
 
 @pytest.fixture
 def bus(instrument: HislipInstrument) -> Iterator[VisaBus]:
-    opened = VisaBus(instrument.resource, library="@py", terminator="\r\n", ready=16)
+    opened = VisaBus(instrument.resource, library="@py", terminator="\r\n", ready=16, safe_line="DZ")
     yield opened
     opened.close()
 
@@ -174,7 +174,8 @@ def test_an_abort_clears_the_device_and_frees_the_reader(bus: VisaBus, instrumen
     reader.join(5)
     assert freed[0] - aborted < 0.1
     assert instrument.clears == 1
-    assert instrument.heard == ["PA 60;ERRX?"]  # device clear, no line
+    time.sleep(0.05)
+    assert instrument.heard == ["PA 60;ERRX?", "DZ"]  # device clear instead of an abort line, then 0 V
     bus.clear()
     assert bus.query("*IDN?", 2.0) == "a,b,c,d"
 

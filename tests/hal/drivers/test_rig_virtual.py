@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -85,6 +86,22 @@ def test_depression_draws_current_the_other_way(rig: BenchRig) -> None:
     event = rig.apply(Pulse(-5.0, 0.8), readings=1)
     assert event.write_current < 0
     assert event.energy > 0
+
+
+def test_a_step_longer_than_the_hardware_times_needs_leave_and_is_one_line(virtual: VirtualBench) -> None:
+    placed = bench_of(virtual)
+    limits = dataclasses.replace(placed.limits, host_timed=True, max_width=200.0)
+    rig = open_rig(dataclasses.replace(placed, limits=limits))
+    rig.route("D1")
+    writes = rig.analyser.bus.writes
+    pulse = Pulse(1.0, 150.0)
+    assert rig.risk(pulse) is not None
+    event = rig.apply(pulse, readings=2)
+    assert rig.analyser.bus.writes - writes == 1
+    assert event.energy == pytest.approx(event.write_current * 150.0)
+    assert event.duration > 150.0
+    assert all(math.isfinite(resistance) for resistance in event.resistances)
+    rig.close()
 
 
 def test_many_readings_take_more_lines(rig: BenchRig) -> None:
@@ -181,8 +198,9 @@ def during(action: Callable[[], object], after: float, then: Callable[[], None])
 def test_an_abort_passes_a_running_write_pulse_and_leaves_the_rig_safe(slow_virtual: VirtualBench) -> None:
     rig = open_rig(bench_of(slow_virtual))
     rig.route("A1")
-    error, _ = during(lambda: rig.apply(Pulse(7.0, 2.0)), 0.4, rig.abort)
+    error, took = during(lambda: rig.apply(Pulse(7.0, 2.0)), 0.4, rig.abort)
     assert isinstance(error, BusAborted)
+    assert took < 1.0  # 0 V, relays open and read back, while the pulse had 1.6 s to go
     assert not getattr(error, "__notes__", []), error.__notes__  # the safe state was reached
     assert rig.switch.bus.query("print(channel.getclose('allslots'))", 1.0) == "nil"
     with pytest.raises(BusAborted):
@@ -203,6 +221,31 @@ def test_an_abort_between_two_lines_stops_the_next(slow_virtual: VirtualBench) -
     assert rig.latched is not None
     assert rig.analyser.bus.writes > before  # only the way to the safe state
     rig.recover()
+    rig.close()
+
+
+def test_aborts_at_any_moment_end_in_the_safe_state(virtual: VirtualBench) -> None:
+    rig = open_rig(bench_of(virtual))
+    chance = random.Random(7)
+
+    def work() -> None:
+        while True:
+            rig.route(chance.choice(rig.devices).name)
+            rig.apply(Pulse(0.5, 0.8), 2)
+            if chance.random() < 0.5:
+                rig.make_safe()
+
+    for _ in range(8):
+        error, _ = during(work, chance.random() * 0.05, rig.abort)
+        assert isinstance(error, BusAborted)
+        assert not hasattr(error, "__notes__")
+        rig.make_safe()
+        assert rig.analyser.outputs() == frozenset()
+        assert rig.switch.bus.query("print(channel.getclose('allslots'))", 1.0) == "nil"
+        rig.recover()
+        rig.route("A1")
+        assert len(rig.read(3).resistances) == 3
+        rig.make_safe()
     rig.close()
 
 
