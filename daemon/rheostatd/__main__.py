@@ -6,13 +6,15 @@ import argparse
 import functools
 import importlib.util
 import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rheostat import __version__
-from rheostatd import config, errors
+from rheostatd import config, errors, log
 from rheostatd.locks import lock_folder
-from rheostatd.log import LEVELS
 
 if TYPE_CHECKING:
     from rheostat_hal.bench import Bench
@@ -64,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", metavar="DIR", help="journal and results (default: $RHEOSTAT_HOME or the system's)")
     parser.add_argument("--port", type=int, metavar="N", help="for requests (default: 7431; 0: any free one)")
     parser.add_argument("--real-time", action="store_true", help="virtual bench: pulses take as long as they say")
-    parser.add_argument("--log-level", choices=LEVELS, help="default: info")
+    parser.add_argument("--log-level", choices=log.LEVELS, help="default: info")
     parser.add_argument("--log-json", action="store_true", help="JSON logs also on a terminal")
     parser.add_argument("--version", action="version", version=f"rheostatd {__version__}")
     return parser
@@ -79,17 +81,15 @@ def _serve(given: argparse.Namespace) -> None:
     except OSError as error:
         raise errors.ConfigError(f"the data folder {settings.folder} cannot be made: {error.strerror}") from error
     lock = lock_folder(settings.folder)
-    from rheostatd import log
-    from rheostatd.service.daemon import Daemon
-    from rheostatd.service.supervisor import Plan
-
-    log.configure(settings.log_level, True if given.log_json else None)
     path = str(given.config.absolute()) if given.config else ""
     launch = None
     if bench.virtual is not None:
-        launch = functools.partial(
-            _launch, path, settings.folder / "die.state", given.real_time or bench.virtual.real_time
-        )
+        real_time = given.real_time or bench.virtual.real_time
+        launch = _EarlyStart(functools.partial(_launch, path, settings.folder / "die.state", real_time))
+    from rheostatd.service.daemon import Daemon  # now, while the virtual bench starts: the imports take a while too
+    from rheostatd.service.supervisor import Plan
+
+    log.configure(settings.log_level, True if given.log_json else None)
     plan = Plan(path, settings.folder, settings.restarts, lock, launch)
     Daemon(settings, bench, plan, lock).run(functools.partial(print, flush=True))
 
@@ -111,6 +111,28 @@ def _need_parts(bench: Bench) -> None:
         raise errors.ConfigError(
             f"the daemon needs {', '.join(missing)}, which the rig extra brings: pip install 'rheostat[rig]'"
         )
+
+
+class _EarlyStart:
+    """Calls something in a thread at once, for whoever asks for its result later; the next ones call it again.
+
+    What it starts ends with this process, so nobody has to fetch it.
+    """
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._call = call
+        self._early: Future[Any] | None = Future()
+        threading.Thread(target=self._run, args=(self._early,), name="early-start", daemon=True).start()
+
+    def _run(self, future: Future[Any]) -> None:
+        try:
+            future.set_result(self._call())
+        except BaseException as error:  # noqa: BLE001 (it is raised where the result is asked for)
+            future.set_exception(error)
+
+    def __call__(self) -> Any:
+        early, self._early = self._early, None
+        return early.result() if early is not None else self._call()
 
 
 def _launch(path: str, state: Path, real_time: bool) -> Any:
