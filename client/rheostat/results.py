@@ -275,19 +275,28 @@ class CalibrateResult(Result):
         """Rise of resistance by one write pulse, (a, m) ohm."""
         return self.arrays["depression"]
 
+    def headline(self) -> str:
+        return (
+            f"feedforward table of {super().headline()}, {len(self.voltages)} voltages x {len(self.resistances)} "
+            f"resistances, {self.resistances[0]:.1f} to {self.resistances[-1]:.1f} ohm"
+        )
+
 
 def build(
     reply: wire.Result, arrays: Mapping[str, Array], targets: Targets | None = None, traced: Sequence[str] = ()
 ) -> Result:
-    """The result of the right kind. `targets`, `traced`: as handed in, when this client knows them; else flat."""
+    """The result of the right kind. `targets`, `traced`: as handed in, when this client knows them; otherwise what the
+    job said in its provenance."""
     own = {name: np.array(array) for name, array in arrays.items()}  # writable, and free of the message's memory
-    traces = _split_traces(own, traced or reply.provenance.get("traces", ()))
+    asked = reply.provenance.get("spec", {})
+    traces = _split_traces(own, traced or asked.get("traces", ()))
     common = (reply.job, reply.devices, reply.provenance, own, traces)
     match reply.job.kind:
         case "program":
-            flat = (own["targets"].size,)
             if targets is None:
-                return ProgramResult(*common, flat)
+                shape = asked.get("shape")
+                fits = shape is not None and math.prod(shape) == own["targets"].size
+                return ProgramResult(*common, tuple(shape) if fits else own["targets"].shape)
             return ProgramResult(*common, targets.shape, targets.unit, targets.mapping)
         case "read":
             return ReadResult(*common)

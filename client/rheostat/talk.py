@@ -189,6 +189,7 @@ def program(
         order=order,
         table=table,
         traces=tuple(names(traces)) if len(traces) else (),
+        shape=wanted.shape,
     )
     arrays: wire.Arrays = {"targets": wanted.resistance.reshape(-1), "device": index}
     return Submission(_submit(spec, priority, label, job_id), arrays, wanted)

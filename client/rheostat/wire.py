@@ -90,6 +90,7 @@ class Program(Message, frozen=True, kw_only=True, tag="program"):
     order: str = "given"  # or "sweep"
     table: str | None = None  # version of the feedforward table; None: the newest that covers the devices
     traces: tuple[str, ...] = ()  # devices whose every pulse and reading comes back with the result
+    shape: tuple[int, ...] | None = None  # of the targets as the client holds them, for whoever fetches the result
 
 
 class Read(Message, frozen=True, kw_only=True, tag="read"):
