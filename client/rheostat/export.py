@@ -97,7 +97,7 @@ def columns(result: Result) -> dict[str, Array]:
     match result:
         case results.ProgramResult():
             return {
-                "target": np.arange(result.targets.size),
+                "index": np.arange(result.targets.size),
                 "device": result.device.reshape(-1),
                 "target_ohm": result.targets.reshape(-1),
                 **_named(result, "achieved error uncertainty"),

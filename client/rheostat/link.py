@@ -150,7 +150,7 @@ class Link:
 
     def fresh(self) -> bool:
         """Whether the connection has stood since it was last used."""
-        while self._monitor.poll(0):
+        while self._monitor.getsockopt(zmq.EVENTS) & zmq.POLLIN:
             self._hear()
             if self._way is not Way.UP:
                 return False

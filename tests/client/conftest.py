@@ -146,7 +146,9 @@ class StandIn:
             state = wire.JobState.CANCELLED
         total = len(arrays.get("targets", submit.spec.devices if hasattr(submit.spec, "devices") else ()))
         kind = type(submit.spec).__name__.lower()
-        return wire.Job(job_id=job_id, kind=kind, state=state, total=total, done=total if state.final else 0)
+        done = total if state.final else 0
+        outcomes = {"verified": done - (done > 1), **({"not_converged": 1} if done > 1 else {})}
+        return wire.Job(job_id=job_id, kind=kind, state=state, total=total, done=done, outcomes=outcomes)
 
     def _result(self, job_id: str) -> tuple[Any, wire.Arrays]:
         submit, given, _ = self.jobs[job_id]

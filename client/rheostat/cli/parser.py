@@ -62,10 +62,7 @@ The daemon is looked for at --address, else $RHEOSTAT_ADDRESS, else tcp://127.0.
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Exits with status 2 and the nearest possibility when something is misspelled."""
-        word = next((argument for argument in arguments if not argument.startswith("-")), None)
-        values = {"--address", "--timeout"}
-        if word is not None and arguments.index(word) > 0 and arguments[arguments.index(word) - 1] in values:
-            word = None  # it belongs to an option; argparse finds the command
+        word = self._command_word(arguments)
         known = [*self.commands, *DEMOS]
         if word is not None and word not in known:
             self.parser.complain(f"there is no command {word!r} (see rheostat --help)", word, known)
@@ -76,6 +73,19 @@ The daemon is looked for at --address, else $RHEOSTAT_ADDRESS, else tcp://127.0.
             possible = parser.options if wrong.startswith("-") else []
             parser.complain(f"there is no {'option' if possible else 'argument'} {wrong!r} here", wrong, possible)
         return options
+
+    def _command_word(self, arguments: Sequence[str]) -> str | None:
+        """The word that stands where the command belongs; an option unknown here is complained about on the way."""
+        words = iter(arguments)
+        for word in words:
+            if not word.startswith("-"):
+                return word
+            flag, equals, _ = word.partition("=")
+            if flag.startswith("--") and flag not in self.parser.options:
+                self.parser.complain(f"there is no option {flag!r} here", flag, self.parser.options)
+            if flag in ("--address", "--timeout") and not equals:
+                next(words, None)
+        return None
 
 
 Add = Callable[..., Parser]

@@ -12,7 +12,7 @@ from typing import Any
 from rheostat import units, wire
 from rheostat.errors import MissingExtra
 from rheostat.export import columns, plain
-from rheostat.results import ProgramResult, Result
+from rheostat.results import CalibrateResult, ProgramResult, Result
 
 ROWS = 32  # of a result on a terminal; files and --json have all
 _PIPED_WIDTH = 240
@@ -87,6 +87,9 @@ def plan(planned: wire.Plan) -> None:
 
 def result(of: Result) -> None:
     """The first rows as a table, then the totals."""
+    if isinstance(of, CalibrateResult):
+        say(f"job {of.job.job_id} {of.job.state}: {of.headline()}; {of.costs()}")
+        return
     cells = columns(of)
     count = len(next(iter(cells.values())))
     rows = [[_cell(name, column[i]) for name, column in cells.items()] for i in range(min(count, ROWS))]
