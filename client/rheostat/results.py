@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 @dataclass(frozen=True)
 class Trace:
     """Every event of one device in one job, (m,) each: voltage V (nan: a reading only), width s, resistance ohm (mean
-    of its readings), reads, energy J, target (index of the target in the job)."""
+    of its readings), reads, energy J, target (index of the target in the job; -1: of none, as the first of a sweep)."""
 
     device: str
     voltage: Array

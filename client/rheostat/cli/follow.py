@@ -55,7 +55,7 @@ def watch(options: Namespace) -> int:
         job = rig.job(job_id)
         try:
             if options.json:
-                for event in job.follow():
+                for event in job.follow(after=0):  # all that the daemon still knows of it
                     show.dump(event)
             else:
                 _attend(job, bars=True)
