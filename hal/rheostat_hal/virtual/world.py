@@ -48,6 +48,8 @@ class World:
         self._virtual = not real_time
         self._since = self.clock.now
         self._sources = np.zeros((len(smus), 4))
+        self._driven: list[tuple[bool, bool, float, float]] = [(False, False, 0.0, 0.0)] * len(smus)
+        self._energised: set[int] = set()
         self._channels = smus
         self._currents = np.zeros(len(smus))
         self._limited = np.zeros(len(smus), np.int64)
@@ -64,11 +66,18 @@ class World:
 
     def drive(self, source: int, on: bool, current_mode: bool, value: float, compliance: float) -> None:
         """What an SMU forces from now on."""
+        wanted = (on, current_mode, value, compliance)
         with self.lock:
+            if self._driven[source] == wanted:
+                return
             self._integrate()
-            self._sources[source] = (on, current_mode, value, compliance)
-            self._energised = bool((self._sources[:, network.ON] * self._sources[:, network.VALUE]).any())
+            self._driven[source] = wanted
+            self._sources[source] = wanted
             self._solution = None
+            if on and value:
+                self._energised.add(source)
+            else:
+                self._energised.discard(source)
 
     def insert_series(self, source: int, resistor: bool) -> None:
         with self.lock:
@@ -104,7 +113,6 @@ class World:
         self._network = self.wiring.network()
         self._voltages = np.zeros(len(self._network.base))
         self._device_rows = np.array(self._network.devices, dtype=np.int64)
-        self._energised = bool((self._sources[:, network.ON] * self._sources[:, network.VALUE]).any())
         self._solution = None
 
     def _solve(self) -> Solution:

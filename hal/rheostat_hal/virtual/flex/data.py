@@ -59,7 +59,8 @@ def _item(datum: Datum, layout: Format) -> str:
     if abs(datum.value) >= OVER_RANGE:
         number = f"{'-' if datum.value < 0 else '+'}199.999{'0' * (layout.digits - 12)}E+99"
     else:
-        number = f"{datum.value:+.{layout.digits - 7}E}"
+        value = datum.value if abs(datum.value) >= 1e-99 else 0.0  # two digits of exponent
+        number = f"{value:+.{layout.digits - 7}E}"
     if not layout.header:
         return number
     channel = chr(64 + datum.channel) if datum.channel else "Z"

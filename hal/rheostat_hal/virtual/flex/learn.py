@@ -74,7 +74,7 @@ def _sampling(unit: Analyser) -> str:
     parts = [f"MSC{sampling.abort},{sampling.post}", "ML1", "MT" + ",".join(plain(t) for t in sampling.times)]
     for source in sampling.sources.values():
         out = source.output
-        values = f"{number(source.base)},{number(out.value)},{number(out.compliance)}"
+        values = f"{number(source.base.value)},{number(out.value)},{number(out.compliance)}"
         parts.append(f"{'MI' if out.current else 'MV'}{source.smu.slot},{out.code},{values}")
     return ";".join(parts)
 
@@ -83,11 +83,10 @@ def _pulse(unit: Analyser) -> str:
     pulse = unit.pulse
     timing = pulse.timing
     parts = [f"PT{plain(timing.hold)},{plain(pulse.width)},{plain(timing.period)},{plain(timing.delay)}"]
-    if pulse.smu is not None and (out := pulse.output) is not None:
-        name = "PI" if out.current else "PV"
-        parts.append(
-            f"{name}{pulse.smu.slot},{out.code},{number(pulse.base)},{number(out.value)},{number(out.compliance)}"
-        )
+    if (source := pulse.source) is not None:
+        out = source.output
+        values = f"{number(source.base.value)},{number(out.value)},{number(out.compliance)}"
+        parts.append(f"{'PI' if out.current else 'PV'}{source.smu.slot},{out.code},{values}")
     return ";".join(parts)
 
 

@@ -12,8 +12,8 @@ from rheostat_hal.virtual.flex.analyser import Analyser, Numbers, command, mode,
 from rheostat_hal.virtual.flex.data import Datum
 from rheostat_hal.virtual.flex.errors import FlexError
 from rheostat_hal.virtual.flex.measure import covering_code, kinds, sample
-from rheostat_hal.virtual.flex.smu import Output, Smu
-from rheostat_hal.virtual.flex.sources import LONGEST, RESOLUTION, SHORTEST, MultiSource, Timing
+from rheostat_hal.virtual.flex.smu import Smu
+from rheostat_hal.virtual.flex.sources import LONGEST, RESOLUTION, SHORTEST, Pulsed, Timing
 from rheostat_hal.virtual.sockets import Hangup
 
 
@@ -27,12 +27,13 @@ def _timing(hold: float, period: float, delay: float) -> Timing:
     return Timing(within(hold, 0.0, 655.35), max(0.0, period), delay)
 
 
-def _pulse_source(unit: Analyser, smu: Smu, current: bool, numbers: Numbers) -> tuple[float, Output]:
-    """range, base, pulse [, compliance] -> base and the output at the pulse's peak."""
+def _pulsed(unit: Analyser, smu: Smu, current: bool, numbers: Numbers) -> Pulsed:
+    """From range, base, pulse [, compliance]."""
     code, base, peak = numbers[:3]
     if base * peak < 0.0:
         raise FlexError(126, smu.slot)
-    return base, smu.checked(current, code, peak, *numbers[3:4], interlock=unit.interlock_closed)
+    output = smu.checked(current, code, peak, *numbers[3:4], interlock=unit.interlock_closed)
+    return Pulsed(smu, output.at(base), output)
 
 
 @command("PT", 2, 4)
@@ -46,16 +47,12 @@ def pulse_timing(unit: Analyser, numbers: Numbers) -> None:
 
 @command("PV", 4, 5)
 def pulse_voltage(unit: Analyser, numbers: Numbers) -> None:
-    smu = unit.smu(numbers[0])
-    unit.pulse.base, unit.pulse.output = _pulse_source(unit, smu, False, numbers[1:])
-    unit.pulse.smu = smu
+    unit.pulse.source = _pulsed(unit, unit.smu(numbers[0]), False, numbers[1:])
 
 
 @command("PI", 4, 5)
 def pulse_current(unit: Analyser, numbers: Numbers) -> None:
-    smu = unit.smu(numbers[0])
-    unit.pulse.base, unit.pulse.output = _pulse_source(unit, smu, True, numbers[1:])
-    unit.pulse.smu = smu
+    unit.pulse.source = _pulsed(unit, unit.smu(numbers[0]), True, numbers[1:])
 
 
 @command("MCPT", 1, 4)
@@ -79,15 +76,15 @@ def multi_source(unit: Analyser, numbers: Numbers) -> None:
     number = whole(numbers[0], 1, 10)
     smu = unit.smu(numbers[1])
     current = whole(numbers[2], 1, 2) == 2
-    unit.multi.sources[number] = MultiSource(smu, *_pulse_source(unit, smu, current, numbers[3:]))
+    unit.multi.sources[number] = _pulsed(unit, smu, current, numbers[3:])
 
 
 @mode(3)
 def pulsed_spot(unit: Analyser) -> None:
     pulse = unit.pulse
-    if pulse.smu is None or pulse.output is None:
+    if pulse.source is None:
         raise FlexError(211)
-    _run(unit, [MultiSource(pulse.smu, pulse.base, pulse.output)], pulse.timing, pulse.width)
+    _run(unit, [pulse.source], pulse.timing, pulse.width)
 
 
 @mode(27)
@@ -102,7 +99,7 @@ def multi_pulsed_spot(unit: Analyser) -> None:
     _run(unit, sources, multi.timing, widths.pop())
 
 
-def _run(unit: Analyser, sources: list[MultiSource], timing: Timing, width: float) -> None:
+def _run(unit: Analyser, sources: list[Pulsed], timing: Timing, width: float) -> None:
     assert unit.measuring is not None
     for source in sources:
         if not source.smu.on:
@@ -133,6 +130,6 @@ def _run(unit: Analyser, sources: list[MultiSource], timing: Timing, width: floa
     unit.emit(items, hold=True)
 
 
-def _base(sources: list[MultiSource]) -> None:
+def _base(sources: list[Pulsed]) -> None:
     for source in sources:
-        source.smu.at(source.base, source.output)
+        source.smu.force(source.base)

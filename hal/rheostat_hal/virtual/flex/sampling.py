@@ -6,7 +6,7 @@ from rheostat_hal.virtual.flex.analyser import Analyser, Numbers, command, mode,
 from rheostat_hal.virtual.flex.data import COMPLIANCE, LAST, OVER_RANGE, Datum
 from rheostat_hal.virtual.flex.errors import FlexError
 from rheostat_hal.virtual.flex.measure import kinds, sample
-from rheostat_hal.virtual.flex.sources import MultiSource
+from rheostat_hal.virtual.flex.sources import Pulsed
 
 MOST_DATA = 100001
 
@@ -36,7 +36,7 @@ def _source(unit: Analyser, numbers: Numbers, *, current: bool) -> None:
     smu = unit.smu(numbers[0])
     code, base, bias = numbers[1:4]
     output = smu.checked(current, code, bias, *numbers[4:5], interlock=unit.interlock_closed)
-    unit.sampling.sources[smu.slot] = MultiSource(smu, base, output)
+    unit.sampling.sources[smu.slot] = Pulsed(smu, output.at(base), output)
 
 
 @command("MV", 4, 5)
@@ -61,7 +61,7 @@ def sampling(unit: Analyser) -> None:
     if count * len(smus) > MOST_DATA:
         raise FlexError(120)
     for source in sources:
-        source.smu.at(source.base, source.output)
+        source.smu.force(source.base)
     unit.wait(base_hold)
     for source in sources:
         source.smu.force(source.output)
@@ -86,5 +86,5 @@ def sampling(unit: Analyser) -> None:
                 items.append(Datum(kind, smu.slot, got.value, got.status | last))
         stopped = stopped or (unit.sampling.abort == 2 and any(item.status & COMPLIANCE for item in items))
     for source in sources:
-        source.smu.at(source.output.value if unit.sampling.post == 2 and not stopped else source.base, source.output)
+        source.smu.force(source.output if unit.sampling.post == 2 and not stopped else source.base)
     unit.emit(items, hold=True)

@@ -64,6 +64,7 @@ class FlexSession:
             try:
                 self.channel.forget_aborts()
                 self._hold = False
+                before = len(self._data)
                 self._analyser.run(line, self)
             finally:
                 self._analyser.lock.release()
@@ -73,7 +74,7 @@ class FlexSession:
             log.info("analyser.aborted", line=line)
             self.clear()
             return
-        if self._replies or not self._hold:
+        if self._replies or (len(self._data) > before and not self._hold):
             self._flush()
         elif self._data and self._held_until == 0.0:
             self._held_until = time.monotonic() + self._server.hold

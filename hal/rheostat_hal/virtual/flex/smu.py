@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rheostat_hal.virtual import adc
 from rheostat_hal.virtual.flex.errors import FlexError
@@ -37,6 +37,10 @@ class Output:
         """The value as the output converter makes it."""
         step = adc.OUTPUT_STEP * self.full_scale
         return round(self.value / step) * step
+
+    def at(self, value: float) -> Output:
+        """The same at another value, as pulses and sweeps need it."""
+        return Output(self.current, self.code, value, self.compliance, self.polarity, self.compliance_code)
 
 
 INITIAL = Output(False, 200, 0.0, 1e-4)
@@ -134,10 +138,6 @@ class Smu:
         return Output(
             current, real_code, value, compliance, int(polarity), others[int(compliance_code)] if compliance_code else 0
         )
-
-    def at(self, value: float, output: Output) -> None:
-        """Force `output` at another value, as pulses and sweeps do."""
-        self.force(replace(output, value=value))
 
     def _drive(self) -> None:
         self._world.drive(self.index, self.on, self.output.current, self.output.set_value, self.output.compliance)

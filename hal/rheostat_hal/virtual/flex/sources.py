@@ -29,24 +29,22 @@ class Timing:
         return self.period
 
 
+@dataclass(frozen=True, slots=True)
+class Pulsed:
+    """A source that goes from `base` to `output` and back: PV, MCPNX, MV and the like."""
+
+    smu: Smu
+    base: Output
+    output: Output
+
+
 @dataclass(slots=True)
 class PulseSource:
-    """MM 3: `output` is the pulse, `base` what is forced before and after."""
+    """MM 3."""
 
     timing: Timing = field(default_factory=Timing)
     width: float = 1e-3
-    smu: Smu | None = None
-    base: float = 0.0
-    output: Output | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MultiSource:
-    """MCPNX: one of the simultaneous pulses."""
-
-    smu: Smu
-    base: float
-    output: Output
+    source: Pulsed | None = None
 
 
 @dataclass(slots=True)
@@ -55,7 +53,7 @@ class MultiPulse:
 
     timing: Timing = field(default_factory=lambda: Timing(period=0.0))
     widths: dict[int, float] = field(default_factory=dict)  # slot -> s
-    sources: dict[int, MultiSource] = field(default_factory=dict)  # source number -> pulse
+    sources: dict[int, Pulsed] = field(default_factory=dict)  # source number -> pulse
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,7 @@ class Staircase:
 class Sampling:
     """MM 10: MV and MI by slot, MT (hold at bias, interval, count, hold at base) and MSC (abort, post)."""
 
-    sources: dict[int, MultiSource] = field(default_factory=dict)
+    sources: dict[int, Pulsed] = field(default_factory=dict)
     times: tuple[float, float, int, float] = (0.0, 2e-3, 1000, 0.0)
     abort: int = 1
     post: int = 1

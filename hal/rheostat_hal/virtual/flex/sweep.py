@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from rheostat_hal.virtual.flex.analyser import Analyser, Numbers, command, mode, whole, within
@@ -91,5 +90,5 @@ def staircase_sweep(unit: Analyser) -> None:
             kind = "I" if ramp.output.current else "V"
             items.append(Datum(kind, ramp.smu.slot, value, last, source=True))
     final = values[-1] if stairs.post == 2 and not stopped else ramp.start
-    ramp.smu.at(math.copysign(0.0, 1.0) if final == 0 else final, ramp.output)
+    ramp.smu.force(ramp.output.at(final))
     unit.emit(items, hold=True)
