@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from html import escape
 from typing import Any
+
+MOST = 24  # of a list are written out
+A_LONG_TIME_AGO = 1e9  # unix time; numbers beyond it are times
 
 CSS = """
 :root { --ink: #1a1a1a; --soft: #5c5c5c; --line: #d9d9d9; --pale: #f5f5f2; --mark: #0060a8; }
@@ -30,6 +34,7 @@ td.number { text-align: right; padding-right: 0; font-variant-numeric: tabular-n
 thead th.number { text-align: right; padding-right: 0; }
 td.text { overflow-wrap: anywhere; font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace;
   font-size: .85rem; }
+table.dense { font-size: .85rem; } table.dense td, table.dense th { padding-top: .12rem; padding-bottom: .12rem; }
 figure { margin: 1.2rem 0 2rem; }
 figure svg { display: block; width: 100%; height: auto; }
 figcaption { color: var(--soft); font-size: .92rem; max-width: 46rem; margin-top: .3rem; }
@@ -89,7 +94,7 @@ def grouped_table(rows: Sequence[tuple[str, str, str]]) -> str:
 
 
 def grouped_text(content: Mapping[str, Any]) -> str:
-    """Names and values as they are; a nested mapping is a group of rows, what is nested deeper has dotted names."""
+    """Names and values as they are, densely; a nested mapping is a group of rows, what is nested deeper is one row."""
     lines = []
     for group, value in content.items():
         rows = flatten(value) if isinstance(value, Mapping) else flatten({"": value})
@@ -98,7 +103,7 @@ def grouped_text(content: Mapping[str, Any]) -> str:
                 f'<tr><th class="group" scope="row">{escape(group) if k == 0 else ""}</th>'
                 f'<th scope="row">{escape(name)}</th><td class="text">{escape(text)}</td></tr>'
             )
-    return f"<table><tbody>{''.join(lines)}</tbody></table>"
+    return f'<table class="dense"><tbody>{"".join(lines)}</tbody></table>'
 
 
 def figure(svg: str, name: str, caption: str) -> str:
@@ -107,22 +112,17 @@ def figure(svg: str, name: str, caption: str) -> str:
     return f"<figure>{labelled}<figcaption><b>{escape(name)}.</b> {escape(caption)}</figcaption></figure>"
 
 
-def flatten(content: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
-    """Nested mappings as (dotted name, text); long lists are shortened, saying how long they are."""
-    rows: list[tuple[str, str]] = []
-    for key, value in content.items():
-        name = f"{before}{key}"
-        if isinstance(value, Mapping):
-            rows += flatten(value, f"{name}.") if value else [(name, "none")]
-        elif isinstance(value, (list, tuple)):
-            shown = ", ".join(_text(item) for item in value[:24])
-            rows.append((name, shown + (f", ... ({len(value)} in all)" if len(value) > 24 else "") or "none"))
-        else:
-            rows.append((name, _text(value)))
-    return rows
+def flatten(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(name, text) of every entry; what is nested is written out in one text, long lists shortened."""
+    return [(str(name), _text(value) or "none") for name, value in content.items()]
 
 
 def _text(value: Any) -> str:
     if isinstance(value, Mapping):
-        return " ".join(f"{key}={_text(item)}" for key, item in value.items())
+        return "; ".join(f"{key} {_text(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        shown = ", ".join(_text(item) for item in value[:MOST])
+        return shown + (f", ... ({len(value)} in all)" if len(value) > MOST else "")
+    if isinstance(value, float) and value > A_LONG_TIME_AGO:
+        return datetime.fromtimestamp(value, UTC).isoformat(timespec="seconds")
     return f"{value:.6g}" if isinstance(value, float) else str(value)

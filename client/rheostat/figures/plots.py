@@ -137,14 +137,14 @@ def convergence(
 ) -> Figure:
     """One device's whole sweep, and how it closes in on some of its targets.
 
-    resistance (m,) ohm and target_of_event (m,), index into targets: one element an event, as in a trace. targets
-    (n,) ohm, outcomes (n,): those of the job. tolerance: ohm.
+    resistance (m,) ohm and target_of_event (m,), index into targets (-1: before the first): one element an event, as
+    in a trace. targets (n,) ohm, outcomes (n,): those of the job. tolerance: ohm.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.6, 3.4))
         whole, near = figure.subplots(1, 2, gridspec_kw={"width_ratios": [3, 2]})
         event = np.arange(1, len(resistance) + 1)
-        visited = list(dict.fromkeys(int(n) for n in target_of_event))
+        visited = list(dict.fromkeys(int(n) for n in target_of_event if n >= 0))
         whole.plot(event, resistance, color=BLUE, linewidth=1.0, label="reading after each event")
         last = [int(np.flatnonzero(target_of_event == n)[-1]) for n in visited]
         whole.plot(
@@ -154,7 +154,7 @@ def convergence(
             marker="_",
             markersize=9,
             color=INK,
-            label=f"its {len(visited)} targets",
+            label=f"{len(visited)} targets, where they ended",
         )
         whole.set_xlabel("event (write pulse and read-verify)")
         whole.set_ylabel("resistance (Ω)")

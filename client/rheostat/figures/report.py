@@ -68,19 +68,21 @@ def document(
 
 
 def _sentence(transfer: Transfer) -> str:
-    outcomes = transfer.result.outcomes()
-    verified = outcomes.get("verified", 0)
+    verified = int(transfer.result.verified.sum())
     mapping = transfer.layers[0].mapping
-    return (
-        f"{transfer.programmed} of {transfer.weights} weights were programmed; {verified} of them"
-        f" ({100 * verified / transfer.programmed:.1f} %) were verified by their own readings to lie within"
-        f" ±{transfer.tolerance:.3f} Ω of their target, half a level of {mapping.levels} between"
-        f" {mapping.window[0]:g} and {mapping.window[1]:g} Ω. The others count with the resistance they were left at."
-        if np.isclose(transfer.tolerance, mapping.half_level)
-        else f"{transfer.programmed} of {transfer.weights} weights were programmed; {verified} of them"
-        f" ({100 * verified / transfer.programmed:.1f} %) were verified by their own readings to lie within"
-        f" ±{transfer.tolerance:.3f} Ω of their target. The others count with the resistance they were left at."
+    band = f"±{transfer.tolerance:.3f} Ω of their target"
+    if np.isclose(transfer.tolerance, mapping.half_level):
+        lrs, hrs = mapping.window
+        band += f", half a level of {mapping.levels} between {lrs:g} and {hrs:g} Ω"
+    words = (
+        f"{transfer.programmed:,} of {transfer.weights:,} weights were programmed; {verified:,} of them"
+        f" ({100 * verified / transfer.programmed:.1f} %) were verified by readings to lie within {band}."
     )
+    if verified < transfer.programmed:
+        words += " The others count with the resistance they were left at."
+    if transfer.programmed < transfer.weights:
+        words += " Weights that were not programmed stand at their ideal levels."
+    return words
 
 
 def _in_turn(transfer: Transfer) -> str:

@@ -57,6 +57,7 @@ def a_transfer(**provenance):
         "device": placement.device.astype(np.int32),
         "achieved": achieved.ravel(),
         "outcome": outcome,
+        "reads": np.full(12, 9, dtype=np.int32),
     }
     job = wire.Job(
         job_id="j-1", kind="program", state=wire.JobState.DONE, pulses=1200, reads=1300, energy=0.5, rig_time=960.0
@@ -114,7 +115,7 @@ def test_the_report_keeps_the_provenance():
             details={"network": {"seed": 0}},
         )
     )
-    for words in ("step_ohm 0.262", "seed 2025", "numpy 2.4", "weight_range.fc ±1"):
+    for words in ("step_ohm 0.262", "seed 2025", "numpy 2.4", "weight_range fc ±1"):
         assert words in parsed.text
 
 
@@ -134,11 +135,18 @@ def test_the_same_run_gives_the_same_report():
 @pytest.mark.parametrize(
     ("content", "rows"),
     [
-        ({"a": {"b": {"c": 1.5}}}, [("a.b.c", "1.5")]),
+        ({"a": {"b": {"c": 1.5}, "d": [1, 2]}}, [("a", "b c 1.5; d 1, 2")]),
         ({"empty": {}, "none": []}, [("empty", "none"), ("none", "none")]),
         ({"many": list(range(30))}, [("many", ", ".join(map(str, range(24))) + ", ... (30 in all)")]),
-        ({"list": [{"b": 2}]}, [("list", "b=2")]),
+        ({"created": 1.75e9}, [("created", "2025-06-15T15:06:40+00:00")]),
     ],
 )
 def test_nested_provenance_becomes_rows(content, rows):
     assert page.flatten(content) == rows
+
+
+def test_targets_verified_on_the_reading_before_are_told_apart():
+    transfer = a_transfer()
+    transfer.result.arrays["reads"][:2] = 0
+    assert transfer.shared == 2
+    assert "of these, on the readings of an equal target 2" in Page(report.document(transfer, title="t")).text
