@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from rheostat import units, wire
 from rheostat.attend import attend
@@ -101,8 +102,8 @@ class Demo:
                 return 130
             finally:
                 _stop(daemon)
-        self.console.print(f"\nreport     {report.resolve()}", markup=False, soft_wrap=True)
-        self.console.print(f"           {time.monotonic() - began:.0f} s in all")
+        self.console.print(f"\nThe report is {report.resolve()}", markup=False, soft_wrap=True)
+        self.console.print(f"({time.monotonic() - began:.0f} s in all)")
         return 0
 
     def _steps(self, daemon: LocalDaemon) -> Path:
@@ -229,7 +230,9 @@ class Demo:
         self._line(name, f"{' '.join(said)}  ({time.monotonic() - began:.1f} s)")
 
     def _line(self, name: str, text: str) -> None:
-        self.console.print(f"{name:<10} {text}", markup=False)
+        line = Table.grid(Column(width=11), Column())
+        line.add_row(name, Text(text))
+        self.console.print(line)
 
     def _show_progress(self, done: int, total: int, detail: str) -> None:
         self.bars.update(self._task, completed=done, total=total, detail=detail)
