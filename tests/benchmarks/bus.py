@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import sys
 from pathlib import Path
 
-from rheostat_hal.virtual.launch import launch
+from rheostat_hal.virtual.launch import VirtualBench, launch
 from tests.benchmarks.proxy import CountingProxy
 from tests.benchmarks.rows import Goal, Row, interleaved, medians
 from tests.benchmarks.worker import Worker
@@ -31,35 +33,43 @@ def timed(worker: Worker, events: int) -> float:
 
 
 def measure(rounds: int = 9, events: int = 200) -> list[Row]:
-    with_virtual = launch(None)
-    proxy = CountingProxy(int(with_virtual.analyser.split("::")[2]))
-    rows = []
-    try:
-        counts = []
-        for worker in workers(proxy.resource, with_virtual.switch):
-            with worker:
-                worker.ask("prepare 0")
-                before = (proxy.traffic.round_trips, proxy.traffic.sent)
-                worker.ask(f"events {events}")
-                counts.append([(now - then) / events for now, then in zip(_now(proxy), before, strict=True)])
-        for which, what in enumerate(("bus round trips per event", "lines sent per event")):
-            for name, count in zip(PUBLIC, counts[1:], strict=True):
-                rows.append(Row(what, counts[0][which], "", name, count[which], Goal(0.5)))
-        fleet = workers(with_virtual.analyser, with_virtual.switch)
-        try:
-            measures = [lambda worker=worker: timed(worker, events) for worker in fleet]
-            ours, *public = (1e3 * value for value in medians(interleaved(rounds, measures)))
-        finally:
-            for worker in fleet:
-                worker.__exit__(None, None, None)
-        fastest = min(public)
-        for name, value in zip(PUBLIC, public, strict=True):
-            rows.append(Row("wall time per event", ours, "ms", name, value, Goal(0.2) if value == fastest else None))
-    finally:
-        proxy.close()
-        with_virtual.close()
+    with launch(None, hold=0.0) as virtual:
+        rows = traffic(virtual)
+        rows += wall_time(virtual, rounds, events, "wall time per event", Goal(0.2))
+    with launch(None) as virtual:  # holds the data of an XE for 5 ms, in case *OPC? follows: as GPIB would order them
+        rows += wall_time(virtual, 3, events // 4, "wall time per event, replies in GPIB's order", None)
     return rows
 
 
-def _now(proxy: CountingProxy) -> tuple[int, int]:
-    return proxy.traffic.round_trips, proxy.traffic.sent
+def traffic(virtual: VirtualBench, events: int = 20) -> list[Row]:
+    """What crosses the bus, counted on the way."""
+    proxy = CountingProxy(int(virtual.analyser.split("::")[2]))
+    counts = []
+    try:
+        for worker in workers(proxy.resource, virtual.switch):
+            with worker:
+                worker.ask("prepare 0")
+                before = proxy.traffic.round_trips, proxy.traffic.sent
+                worker.ask(f"events {events}")
+                after = proxy.traffic.round_trips, proxy.traffic.sent
+                counts.append([(now - then) / events for now, then in zip(after, before, strict=True)])
+    finally:
+        proxy.close()
+    ours, *public = counts
+    return [
+        Row(what, ours[which], "", name, count[which])
+        for which, what in enumerate(("bus round trips per event", "lines sent per event"))
+        for name, count in zip(PUBLIC, public, strict=True)
+    ]
+
+
+def wall_time(virtual: VirtualBench, rounds: int, events: int, what: str, goal: Goal | None) -> list[Row]:
+    with contextlib.ExitStack() as stack:
+        fleet = [stack.enter_context(worker) for worker in workers(virtual.analyser, virtual.switch)]
+        measures = [functools.partial(timed, worker, events) for worker in fleet]
+        ours, *public = (1e3 * seconds for seconds in medians(interleaved(rounds, measures)))
+    fastest = min(public)
+    return [
+        Row(what, ours, "ms", name, value, goal if value == fastest else None)
+        for name, value in zip(PUBLIC, public, strict=True)
+    ]

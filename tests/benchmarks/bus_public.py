@@ -15,9 +15,18 @@ from collections.abc import Callable
 
 READ, WRITE, MEASURE, OTHER = 1, 2, 3, 4  # SMU channels of T1, T2, T3, T4
 WIDTH = 0.001  # s
-SETTINGS = ["FMT 1,0", f"PT 0,{WIDTH},0.01", f"MM 3,{MEASURE}", f"RI {MEASURE},-19"]
 WRITE_VOLTAGE, READ_VOLTAGE, COMPLIANCE = 0.3, 0.1, 0.1
-RANGE_20_V, RANGE_2_V = 12, 11
+RANGE_20_V, RANGE_2_V, FIXED_10_MA = 12, 11, -18
+ALL = (READ, WRITE, MEASURE, OTHER)
+SETTINGS = [
+    "*RST",
+    f"CN {','.join(map(str, ALL))}",
+    *(f"DV {channel},{RANGE_20_V},0,{COMPLIANCE}" for channel in ALL),
+    "FMT 1,0",
+    f"PT 0,{WIDTH},0.01",
+    f"MM 3,{MEASURE}",
+    f"RI {MEASURE},{FIXED_10_MA}",
+]
 
 
 def qcodes(resource: str) -> tuple[Callable[[], None], Callable[[], float]]:
@@ -26,8 +35,6 @@ def qcodes(resource: str) -> tuple[Callable[[], None], Callable[[], float]]:
     analyser = KeysightB1500("analyser", resource, visalib="@py")
 
     def prepare() -> None:
-        analyser.write("*RST")
-        analyser.write(f"CN {READ},{WRITE},{MEASURE},{OTHER}")
         for line in SETTINGS:
             analyser.write(line)
 
@@ -48,7 +55,7 @@ def pymeasure(resource: str) -> tuple[Callable[[], None], Callable[[], float]]:
         analyser.check_errors()
 
     def prepare() -> None:
-        for line in ("*RST", f"CN {READ},{WRITE},{MEASURE},{OTHER}", *SETTINGS):
+        for line in SETTINGS:
             write(line)
 
     def spot(channel: int, voltage_range: int, voltage: float) -> str:

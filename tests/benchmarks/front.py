@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 import sys
 import time
@@ -43,8 +44,8 @@ def measure(rounds: int = 15, times: int = 400) -> list[Row]:
                 wire.unpack_reply(wire.unpack_header(raw.recv_multipart()[0]))
 
             calls = (rig.status, raw_status, bare_echo)
-            measures = [lambda call=call: 1e6 * median_time(call, times) for call in calls]
-            client, plain, reference = medians(interleaved(rounds, measures))
+            measures = [functools.partial(median_time, call, times) for call in calls]
+            client, plain, reference = (1e6 * seconds for seconds in medians(interleaved(rounds, measures)))
     finally:
         context.destroy(linger=0)
     echoed = "bare pyzmq echo of its bytes"

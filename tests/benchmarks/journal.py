@@ -7,6 +7,7 @@ A round brings one device to HRS and then, timed from submission to result, thro
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 
 import numpy as np
@@ -40,7 +41,7 @@ def measure(rounds: int = 9) -> list[Row]:
         for rig in rigs:
             rig.calibrate(DEVICE, wait=True)
             events_per_second(rig)  # the first one settles the size of the leases
-        off, *on = medians(interleaved(rounds, [lambda rig=rig: events_per_second(rig) for rig in rigs]))
+        off, *on = medians(interleaved(rounds, [functools.partial(events_per_second, rig) for rig in rigs]))
     return [
         Row(f"events through the daemon, {name}", value, "1/s", "journal off", off, Goal(0.85, at_least=True))
         for name, value in zip(SETTINGS, on, strict=True)
