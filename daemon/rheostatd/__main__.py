@@ -90,7 +90,7 @@ def _serve(given: argparse.Namespace) -> None:
     from rheostatd.service.supervisor import Plan
 
     log.configure(settings.log_level, True if given.log_json else None)
-    plan = Plan(path, settings.folder, settings.restarts, lock, launch)
+    plan = Plan(path, settings.folder, settings.restarts, lock, launch, given.real_time)
     Daemon(settings, bench, plan, lock).run(functools.partial(print, flush=True))
 
 

@@ -31,13 +31,17 @@ class Lock:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self.descriptor = _open(path)
+            while True:
+                self.descriptor = _open(path)
+                if not _take(self.descriptor):
+                    holder = _holder(self.descriptor)
+                    os.close(self.descriptor)
+                    raise Locked(f"{what} is held by {_described(holder)}")
+                if _is_at(self.descriptor, path):
+                    break
+                os.close(self.descriptor)  # its holder has just removed it: lock the file that is there now
         except OSError as error:
             raise Locked(f"{what} cannot be locked: {error}") from error
-        if not _take(self.descriptor):
-            holder = _holder(self.descriptor)
-            os.close(self.descriptor)
-            raise Locked(f"{what} is held by {_described(holder)}")
         self.describe()
 
     def describe(self, **more: Any) -> None:
@@ -48,8 +52,10 @@ class Lock:
         os.write(self.descriptor, text)
 
     def release(self) -> None:
-        """The file stays (removing it would race with the next holder), empty."""
+        """Lets it go and removes the file, where a file that is open can be removed."""
         os.ftruncate(self.descriptor, 0)
+        if POSIX:
+            self.path.unlink(missing_ok=True)
         os.close(self.descriptor)
 
 
@@ -100,6 +106,13 @@ def _open(path: Path) -> int:
         )  # first without O_CREAT: Linux refuses it for another user's file in a shared folder
     except FileNotFoundError:
         return os.open(path, flags | os.O_CREAT, 0o666)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _take(descriptor: int) -> bool:

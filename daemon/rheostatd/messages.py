@@ -27,6 +27,7 @@ class Open(msgspec.Struct, frozen=True, tag="open"):
     analyser: str | None = None
     switch: str | None = None
     unfinished: tuple[str, ...] = ()
+    real_time: bool = False  # the virtual bench waits for real, whatever the file says
 
 
 class Run(msgspec.Struct, frozen=True, tag="run"):

@@ -26,6 +26,7 @@ from rheostatd.executor.provenance import instruments
 from rheostatd.executor.rebuild import rebuild
 from rheostatd.executor.runner import run
 from rheostatd.executor.station import Station
+from rheostatd.executor.warm import warm_behind
 from rheostatd.journal.pulses import PulseRecord
 from rheostatd.locks import lock_instrument
 from rheostatd.schemes.registry import SCHEMES
@@ -48,21 +49,21 @@ def opened(control: Control, guard: Guard, command: messages.Open) -> Iterator[S
     if command.analyser is not None and command.switch is not None:
         bench = with_resources(bench, command.analyser, command.switch)
     with contextlib.ExitStack() as stack:
-        for resource in (bench.analyser.resource, bench.switch.resource):
+        for resource in dict.fromkeys((bench.analyser.resource, bench.switch.resource)):
             stack.callback(lock_instrument(resource).release)
         recording = os.environ.get(JOURNAL_VARIABLE, "on").lower() != "off"
         ledger = Ledger(Path(command.data), recording=recording)
         stack.callback(ledger.close)
         rig = open_rig(bench)
         stack.callback(_close, rig.close)
-        station = Station(bench, rig, ledger, control, guard, sleep=_sleep_of(bench))
+        station = Station(bench, rig, ledger, control, guard, sleep=_sleep_of(bench, command.real_time))
         station.tables.extend(ledger.ask(PulseRecord.tables))
         yield station
 
 
-def _sleep_of(bench: Bench) -> Callable[[float], None]:
+def _sleep_of(bench: Bench, real_time: bool) -> Callable[[float], None]:
     virtual = bench.virtual
-    return no_time if virtual is not None and not virtual.real_time else time.sleep
+    return no_time if virtual is not None and not virtual.real_time and not real_time else time.sleep
 
 
 def _close(close: Callable[[], None]) -> None:
@@ -89,6 +90,7 @@ def serve(station: Station, unfinished: tuple[str, ...]) -> None:
             schemes={name: tuple(f.name for f in dataclasses.fields(s.settings)) for name, s in SCHEMES.items()},
         )
     )
+    warm_behind(SCHEMES.values(), lambda: guard.ending is not None)
     backlog: deque[tuple[messages.Command, wire.Arrays]] = deque()
     while guard.ending is None:
         if guard.tripped:  # an emergency stop while nothing ran

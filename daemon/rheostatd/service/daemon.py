@@ -148,7 +148,9 @@ class Daemon:
 
     def _given_up(self, code: str, why: str) -> None:
         if not self._announced:
-            self._failure = Locked(why) if code == Locked.code else ExecutorFailed(f"{code}: {why}")
+            self._failure = (
+                Locked(why) if code == Locked.code else ExecutorFailed(f"the rig cannot be opened: {why} [{code}]")
+            )
             self._stop("the rig could not be opened")
 
     def _signal(self, number: int, frame: Any) -> None:

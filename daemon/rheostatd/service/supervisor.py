@@ -65,6 +65,7 @@ class Plan:
     restarts: int
     lock: Lock | None = None  # held by the executor too: it outlives a service that is killed
     launch: Callable[[], VirtualBench] | None = None
+    real_time: bool = False  # of the virtual bench
     program: tuple[str, ...] = ("-P", "-m", "rheostatd.executor")
 
 
@@ -160,7 +161,8 @@ class Supervisor:
         analyser = self.virtual.analyser if self.virtual else None
         switch = self.virtual.switch if self.virtual else None
         unfinished = self._hooks.unfinished()
-        self.link.send(messages.Open(self._plan.bench, str(self._plan.data), analyser, switch, unfinished))
+        plan = self._plan
+        self.link.send(messages.Open(plan.bench, str(plan.data), analyser, switch, unfinished, plan.real_time))
         self._poll(self.link)
 
     def _poll(self, link: ExecutorLink) -> None:

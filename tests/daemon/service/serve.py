@@ -29,7 +29,7 @@ def main() -> int:
         settings = config.load(None, port=0, **given)
         settings.folder.mkdir(parents=True, exist_ok=True)
         lock = lock_folder(settings.folder)
-        plan = Plan("", settings.folder, settings.restarts, lock, None, (STANDIN,))
+        plan = Plan("", settings.folder, settings.restarts, lock, program=(STANDIN,))
         Daemon(settings, bench.load(None), plan, lock).run(functools.partial(print, flush=True))
     except errors.DaemonError as error:
         print(f"{error.code}: {error}", file=sys.stderr)

@@ -97,7 +97,9 @@ def test_a_rig_that_cannot_be_opened_ends_the_daemon_with_the_reason(tmp_path: P
     )
     assert ended.returncode == 4
     assert ended.stdout == ""
-    assert ended.stderr.splitlines()[-1] == ("executor.failed: bus.unavailable: nothing answers at GPIB0::17::INSTR")
+    assert ended.stderr.splitlines()[-1] == (
+        "executor.failed: the rig cannot be opened: nothing answers at GPIB0::17::INSTR [bus.unavailable]"
+    )
     assert not (tmp_path / "data" / "daemon.json").exists()
 
 
