@@ -19,6 +19,7 @@ from rheostatd.executor.station import Station
 log = structlog.get_logger()
 
 REPORT_EVERY = 0.2  # s between two progress reports
+COMMANDS_EVERY = 0.002  # s between two looks at the control socket; a slower event has one each
 LOOK_EVERY = 0.05  # s between two looks at what has become durable
 
 
@@ -50,6 +51,7 @@ class Job:
         self._pulses_of: Counter[str] = Counter()
         self._visit: Visit | None = None
         self._paused = False
+        self._next_command = 0.0
         self._next_look = 0.0
         self._next_report = 0.0
 
@@ -59,9 +61,12 @@ class Job:
         """Called before every exchange with the rig. Raises Stopped, Cancelled and JournalError; waits while paused."""
         if self.station.guard.tripped:
             self.station.guard.check()
+        now = time.perf_counter()
+        if now < self._next_command:
+            return
+        self._next_command = now + COMMANDS_EVERY
         if self.station.control.pending():
             self._commands()
-        now = time.perf_counter()
         if now >= self._next_look:
             self._next_look = now + LOOK_EVERY
             self.publish(self.station.ledger.settled())

@@ -56,11 +56,8 @@ def _program(
         for target in np.unique(happened["target"]).tolist():
             if target >= 0 and arrays["outcome"][target] == Outcome.PENDING:
                 _in_progress(arrays, target, happened[happened["target"] == target])
-        lost = leased.get(device, (0, 0, False))[2]
-        if lost and not len(happened):  # a lease, and nothing that came of it: the first target it was for
-            mine = np.flatnonzero(given["device"] == spec.devices.index(device))
-            open_ones = mine[arrays["outcome"][mine] == Outcome.PENDING]
-            arrays["outcome"][open_ones[:1]] = Outcome.INTERRUPTED
+        if leased.get(device, (0, 0, False))[2]:
+            _next_interrupted(arrays, np.flatnonzero(given["device"] == spec.devices.index(device)), happened, spec)
     for number, device in enumerate(spec.traces):
         trace = trace_arrays(events[device])
         arrays.update({f"trace_{number}_{name}": array for name, array in trace.items()})
@@ -90,3 +87,18 @@ def _in_progress(arrays: dict[str, Any], target: int, happened: npt.NDArray[Any]
     arrays["reads"][target] = happened["reads"].sum()
     arrays["energy"][target] = np.nansum(happened["energy"])
     arrays["rig_time"][target] = happened["duration"].sum()
+
+
+def _next_interrupted(
+    arrays: dict[str, Any], mine: npt.NDArray[Any], happened: npt.NDArray[Any], spec: wire.Program
+) -> None:
+    """A lease was open and nothing of a target in progress is recorded: the one that came next may have been begun."""
+    outcome = arrays["outcome"]
+    waiting = mine[outcome[mine] == Outcome.PENDING]
+    if (outcome[mine] == Outcome.INTERRUPTED).any() or not len(waiting):
+        return
+    read = happened["resistance"][np.isfinite(happened["resistance"])]
+    if spec.order == "sweep" and len(read):
+        distance = np.abs(arrays["targets"][waiting] - read[-1])
+        waiting = waiting[np.argsort(distance, kind="stable")]
+    outcome[waiting[0]] = Outcome.INTERRUPTED

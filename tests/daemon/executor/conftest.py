@@ -177,9 +177,10 @@ def program(
 
 
 class Kit:
-    """Starts what a test needs; everything is ended with the test. `bench`: the virtual bench, started on first use."""
+    """Starts what a test needs; everything is ended with the test."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, shared: Any) -> None:
+        self._shared = shared
         self.folder = folder
         self.data = folder / "data"
         self._bench: Any = None
@@ -188,13 +189,13 @@ class Kit:
     table_of = staticmethod(table_of)
     program = staticmethod(program)
 
-    def bench(self, real_time: bool = False) -> Any:
-        """The virtual bench, a process of its own (imported here: tests without one need none of it)."""
-        if self._bench is None:
-            from rheostat_hal.virtual.launch import launch
+    def bench(self) -> Any:
+        """The virtual bench: the one that all tests share, unless this test has started its own."""
+        return self._bench or self._shared
 
-            self._bench = launch("", real_time=real_time, seed=7)
-            self._closing.append(self._bench.close)
+    def own_bench(self, real_time: bool = False) -> Any:
+        self._bench = started_bench(real_time)
+        self._closing.append(self._bench.close)
         return self._bench
 
     def embedded(self) -> str:
@@ -241,8 +242,22 @@ class Kit:
             close()
 
 
+def started_bench(real_time: bool = False) -> Any:
+    from rheostat_hal.virtual.launch import launch  # here: tests without a bench need none of it
+
+    return launch("", real_time=real_time, seed=7)
+
+
+@pytest.fixture(scope="session")
+def shared_bench() -> Iterator[Any]:
+    """One virtual bench for all tests: like a real one, it keeps its devices' states from test to test."""
+    bench = started_bench()
+    yield bench
+    bench.close()
+
+
 @pytest.fixture
-def kit(tmp_path: Path) -> Iterator[Kit]:
-    kit = Kit(tmp_path)
+def kit(tmp_path: Path, shared_bench: Any) -> Iterator[Kit]:
+    kit = Kit(tmp_path, shared_bench)
     yield kit
     kit.close()

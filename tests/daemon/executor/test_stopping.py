@@ -136,8 +136,7 @@ def test_an_emergency_stop_while_nothing_runs_latches_too(executor: Any) -> None
 
 
 def test_an_emergency_stop_passes_a_pulse_that_takes_two_real_seconds(kit: Any) -> None:
-    kit.bench(real_time=True)
-    kit.data.mkdir()
+    kit.own_bench(real_time=True)
     executor = kit.executor(kit.real_time())
     executor.run("j1", wire.Calibrate(device="A1", voltages=(0.3, 0.4), width=2.0, max_train=100))
     executor.until(messages.Progress, lambda report: report.pulses >= 1)
@@ -184,7 +183,10 @@ def test_the_end_of_the_service_or_a_signal_stops_the_job_and_the_process(execut
     assert (result["outcome"] == Outcome.INTERRUPTED).sum() == 1
 
 
-def test_when_the_instruments_die_in_mid_job_the_job_fails_and_the_rig_is_latched(executor: Any, kit: Any) -> None:
+def test_when_the_instruments_die_in_mid_job_the_job_fails_and_the_rig_is_latched(kit: Any) -> None:
+    kit.own_bench()
+    kit.add_table(DEVICES)
+    executor = kit.executor()
     executor.run("j1", *long_program(kit))
     executor.until(messages.Progress, lambda report: report.done > 3)
     kit.bench().process.kill()
