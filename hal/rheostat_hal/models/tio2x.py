@@ -2,8 +2,8 @@
 
 Write law, R the resistance read between T1 and T3 and V the write voltage, mean(T2, T4) - mean(T1, T3):
 
-    dR/dt = -kp g (R - (pot_base - pot_slope V))       V > 0, potentiation, only downwards
-    dR/dt =  kd g (dep_base + dep_slope |V| - R)       V < 0, depression, only upwards
+    dR/dt = -kp g (R - (880 ohm - 24.4 ohm/V V))       V > 0, potentiation, only downwards
+    dR/dt =  kd g (740 ohm + 40.4 ohm/V |V| - R)       V < 0, depression, only upwards
 
 so that identical pulses saturate at a resistance of their own (Fig. 2a) and dR per pulse depends on R and V (Fig. 2c,
 d). The constants are those which meet the printed pulse counts 494 +- 11 and 579 +- 17, the mean powers 240.7 and
@@ -47,9 +47,9 @@ NOMINAL = {
     "kp": 0.012,  # 1/s
     "kd": 0.006,  # 1/s
     "pot_base": 880.0,
-    "pot_slope": 24.0,  # ohm/V
+    "pot_slope": 24.4,  # ohm/V
     "dep_base": 740.0,
-    "dep_slope": 40.0,  # ohm/V
+    "dep_slope": 40.4,  # ohm/V
     "sweep_potentiation": 0.022,
     "sweep_depression": 0.029,
     "jitter": 0.15**2 * 0.8,  # s, variance of the effective time per second of pulse
@@ -102,21 +102,21 @@ def nominal() -> Vector:
 def params_of_die(seed: int, n: int) -> Vector:
     """Parameters of the `n` devices of a die, (n, P). A larger die of the same seed begins with the same devices.
 
-    Device to device: 6 % rms in the rates together and 3 % in each, 1.5 ohm and 0.8 % in the limits, 12 ohm in the
-    pristine resistance, 1 % in the conductance ratios; nothing farther out than 2.5 rms, so that LRS and HRS can be
-    reached by all of them within +-7 V.
+    Device to device: 3 % rms in the rates together and 1.5 % in each, 0.8 ohm and 0.5 % in the limits, 12 ohm in the
+    pristine resistance, 1 % in the conductance ratios; nothing farther out than 2 rms, so that LRS and HRS can be
+    reached by all of them within +-7 V. (The paper calls the variation low, ESI Fig. S2, without a number.)
     """
     params = np.tile(nominal(), (n, 1))
     if n == 0:
         return params
-    draws = np.clip(np.random.default_rng(seed).normal(size=(n, 13)), -2.5, 2.5)
-    common = 1.0 + 0.06 * draws[:, 0]
-    params[:, KP] *= common * (1.0 + 0.03 * draws[:, 1])
-    params[:, KD] *= common * (1.0 + 0.03 * draws[:, 2])
-    params[:, POT_BASE] += 1.5 * draws[:, 3]
-    params[:, DEP_BASE] += 1.5 * draws[:, 4]
-    params[:, POT_SLOPE] *= 1.0 + 0.008 * draws[:, 5]
-    params[:, DEP_SLOPE] *= 1.0 + 0.008 * draws[:, 6]
+    draws = np.clip(np.random.default_rng(seed).normal(size=(n, 13)), -2.0, 2.0)
+    common = 1.0 + 0.03 * draws[:, 0]
+    params[:, KP] *= common * (1.0 + 0.015 * draws[:, 1])
+    params[:, KD] *= common * (1.0 + 0.015 * draws[:, 2])
+    params[:, POT_BASE] += 0.8 * draws[:, 3]
+    params[:, DEP_BASE] += 0.8 * draws[:, 4]
+    params[:, POT_SLOPE] *= 1.0 + 0.005 * draws[:, 5]
+    params[:, DEP_SLOPE] *= 1.0 + 0.005 * draws[:, 6]
     params[:, PRISTINE] += 12.0 * draws[:, 7]
     params[:, G12 : G24 + 1] *= 1.0 + 0.01 * draws[:, 8:13]
     return params
