@@ -115,7 +115,7 @@ class Calibrate(Message, frozen=True, kw_only=True, tag="calibrate"):
     others: tuple[str, ...] = ()
     voltages: tuple[float, ...] = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0)
     width: float = 0.8
-    max_train: int = 100  # write pulses of one train; a train ends earlier once it is saturated
+    max_train: int = 250  # write pulses of one train (the paper's 200 s); it ends earlier once it is saturated
     gain_pulses: int = 50
 
 
