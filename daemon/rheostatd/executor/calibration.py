@@ -1,0 +1,255 @@
+"""Calibration: dR(V, R) of one device in full, the gains of others from a few pulses, the noise of a reading.
+
+Identical-pulse trains as in the paper (Z. Diao et al., Nanoscale Horiz. 10, 780, 2025, Fig. 2): every voltage in both
+directions, potentiation from HRS and depression from LRS, each after closed-loop initialisation and at the width that
+will be used. A train ends once it is saturated. Voltages rise from train to train: the strokes between trains stay
+short while the steps are small, so that the extra steps after a change of direction, which depend on history, hardly
+touch the map.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rheostat import curves, wire
+from rheostat.curves import Train
+from rheostat.wire import Outcome
+from rheostatd.executor.initialise import Drive, initialise
+from rheostatd.schemes.policy import Plant
+
+Vector = npt.NDArray[np.float64]
+PlantOf = Callable[[str], Plant]
+
+_NOISE_READINGS = 32
+_SATURATION_RUN = 8  # pulses over which a saturated train moves less than the noise
+_MARGIN = 10.0  # ohm beyond the window that the table covers
+_GAINS = (0.3, 3.0)  # outside this a device does not follow the table at all
+_INITIALISE_PULSES = 2000
+_PULSES_PER_STROKE = 70  # expected, for one initialisation through half the window
+
+
+class CalibrationFailed(Exception):  # noqa: N818
+    """The device calibrated in full cannot be: `outcome` says how it failed."""
+
+    def __init__(self, device: str, outcome: Outcome, text: str) -> None:
+        super().__init__(f"{device}: {text}")
+        self.device = device
+        self.outcome = outcome
+
+
+@dataclass(frozen=True)
+class Progress:
+    """After every train and every other device: `done` of `total`, what was done, and the resistance left, ohm."""
+
+    done: int
+    total: int
+    device: str
+    stage: str  # "noise", "potentiation", "depression" or "gain"
+    voltage: float  # V, of the train; nan otherwise
+    pulses: int  # of this stage
+    resistance: float
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a calibration will take: `stages` (trains and devices), write pulses and seconds on the rig at most."""
+
+    stages: int
+    pulses: int
+    rig_time: float
+
+
+def plan(spec: wire.Calibrate, read_time: float = 0.05, drive: Drive | None = None) -> Expected:
+    """The pulses and rig time to expect, before anything is done. read_time: s of one reading; an upper estimate."""
+    drive = drive or Drive()
+    trains = 2 * len(spec.voltages)
+    strokes = trains + 2
+    stroke_pulses = strokes * _PULSES_PER_STROKE
+    train_pulses = trains * spec.max_train
+    gain_pulses = len(_others(spec)) * spec.gain_pulses
+    pulses = train_pulses + stroke_pulses + gain_pulses
+    rig_time = (train_pulses + gain_pulses) * spec.width + stroke_pulses * drive.max_width
+    return Expected(trains + 1 + len(_others(spec)), pulses, rig_time + read_time * (pulses + _NOISE_READINGS))
+
+
+def measure(
+    plant_of: PlantOf,
+    spec: wire.Calibrate,
+    window: tuple[float, float],
+    *,
+    version: str,
+    created: float,
+    drive: Drive | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    failed: Callable[[str, Outcome], None] | None = None,
+) -> wire.FeedforwardTable:
+    """Calibrate `spec.device` in full and the gains of `spec.others`.
+
+    plant_of: routes to a device and returns its plant; called once for each device, the full one first.
+    window: LRS, HRS, ohm, as read; version, created (unix time, s): written into the table; drive: limits of the
+    initialisation; failed: told each other device that has no gain (it is left out of the table) and why.
+    Raises CalibrationFailed when the full device does not reach the ends of the window or does not respond, ValueError
+    when the specification makes no sense. Exceptions of plants pass through.
+    """
+    check(spec)
+    drive = drive or Drive()
+    others = _others(spec)
+    total = 2 * len(spec.voltages) + 1 + len(others)
+
+    def report(done: int, device: str, stage: str, voltage: float, pulses: int, resistance: float) -> None:
+        if progress is not None:
+            progress(Progress(done, total, device, stage, voltage, pulses, resistance))
+
+    plant = plant_of(spec.device)
+    noise, here = measure_noise(plant)
+    if not math.isfinite(noise):
+        raise CalibrationFailed(spec.device, Outcome.OPEN, "no read current")
+    report(1, spec.device, "noise", math.nan, 0, here)
+    trains: list[Train] = []
+    for direction, voltage in [(d, v) for d in (1, -1) for v in sorted(spec.voltages)]:
+        train = measure_train(plant, spec, direction, voltage, window, noise, drive)
+        trains.append(train)
+        stage = "potentiation" if direction > 0 else "depression"
+        report(len(trains) + 1, spec.device, stage, voltage, len(train.steps), float(train.readings[-1]))
+    table = fit(trains, spec, window, noise, version=version, created=created)
+    gains = {spec.device: (1.0, 1.0)}
+    for number, device in enumerate(others):
+        plant = plant_of(device)
+        result, pulses, here = measure_gain(plant, table, spec.gain_pulses, drive)
+        if isinstance(result, Outcome):
+            if failed is not None:
+                failed(device, result)
+        else:
+            gains[device] = result
+        report(len(trains) + 2 + number, device, "gain", math.nan, pulses, here)
+    info = wire.TableInfo(**{**{f: getattr(table.info, f) for f in table.info.__struct_fields__}, "gains": gains})
+    return wire.FeedforwardTable.from_arrays(info, table.arrays())
+
+
+def check(spec: wire.Calibrate) -> None:
+    """Raises ValueError saying what is wrong with a specification and what is possible."""
+    voltages = spec.voltages
+    if len(set(voltages)) < 2 or not all(math.isfinite(v) and v > 0.0 for v in voltages):
+        raise ValueError("voltages: at least two different positive ones are needed (both signs are measured)")
+    if not (math.isfinite(spec.width) and spec.width > 0.0):
+        raise ValueError(f"width must be a positive number of seconds, not {spec.width}")
+    if spec.max_train < 10:
+        raise ValueError(f"max_train must be 10 pulses at least, not {spec.max_train}")
+    if spec.gain_pulses < 4:
+        raise ValueError(f"gain_pulses must be 4 at least, not {spec.gain_pulses}")
+
+
+def measure_noise(plant: Plant) -> tuple[float, float]:
+    """(rms of one reading, mean), ohm, from readings one after another of an undisturbed device; nan when open."""
+    readings = np.array([plant.read(1) for _ in range(_NOISE_READINGS)])
+    if not np.all(np.isfinite(readings)):
+        return math.nan, math.nan
+    return float(np.std(readings, ddof=1)), float(np.mean(readings))
+
+
+def measure_train(
+    plant: Plant,
+    spec: wire.Calibrate,
+    direction: int,
+    voltage: float,
+    window: tuple[float, float],
+    noise: float,
+    drive: Drive,
+) -> Train:
+    """One train of identical pulses from the end of the window that `direction` leaves, until it saturates.
+
+    Ends after spec.max_train pulses, once eight of them together moved less than the noise, or at the other end of the
+    window plus a margin.
+    """
+    lrs, hrs = window
+    start, end = (hrs, lrs - 0.5 * _MARGIN) if direction > 0 else (lrs, hrs + 0.5 * _MARGIN)
+    left = plant.read(1)
+    attempt = initialise(plant, start, drive, _INITIALISE_PULSES, window=window)
+    if attempt.outcome != Outcome.VERIFIED:
+        text = f"initialisation to {start:g} ohm ended {attempt.outcome.name} at {attempt.estimate:.1f} ohm"
+        raise CalibrationFailed(spec.device, attempt.outcome, text)
+    readings = [attempt.estimate]
+    for pulse in range(1, spec.max_train + 1):
+        readings.append(plant.apply(direction * voltage, spec.width, 1))
+        if not math.isfinite(readings[-1]):
+            raise CalibrationFailed(spec.device, Outcome.OPEN, "read current lost during a train")
+        run = min(_SATURATION_RUN, pulse)
+        moved = (readings[-1 - run] - readings[-1]) * direction
+        if run == _SATURATION_RUN and moved < 3.0 * math.sqrt(2.0) * noise:
+            break
+        if (readings[-1] - end) * direction <= 0.0:
+            break
+    return Train(direction, voltage, np.array(readings), stroke=abs(attempt.estimate - left))
+
+
+def fit(
+    trains: list[Train],
+    spec: wire.Calibrate,
+    window: tuple[float, float],
+    noise: float,
+    *,
+    version: str,
+    created: float,
+) -> wire.FeedforwardTable:
+    """The feedforward table of trains in both directions; voltages between the measured ones are interpolated."""
+    lrs, hrs = window
+    resistances = np.linspace(lrs - _MARGIN, hrs + _MARGIN, round(hrs - lrs + 2.0 * _MARGIN) + 1)
+    voltages = curves.fine_voltages(spec.voltages)
+    info = wire.TableInfo(
+        version=version,
+        device=spec.device,
+        created=created,
+        width=spec.width,
+        window=window,
+        gains={spec.device: (1.0, 1.0)},
+        noise=noise,
+    )
+    maps = [curves.dr_map(trains, direction, voltages, resistances, noise) for direction in (1, -1)]
+    return wire.FeedforwardTable(info, voltages, resistances, maps[0], maps[1])
+
+
+def measure_gain(
+    plant: Plant, table: wire.FeedforwardTable, pulses: int, drive: Drive
+) -> tuple[tuple[float, float] | Outcome, int, float]:
+    """((potentiation, depression) relative to the table, pulses used, resistance left), or how the device failed.
+
+    A device outside the window is brought to its middle first, within the same number of pulses. Half of what is left
+    goes each way from where the device stands, feedforward steps as long as the table's bounds allow: travel seen over
+    travel predicted.
+    """
+    lrs, hrs = table.info.window
+    here = plant.read(2)
+    used = 0
+    if not lrs + _MARGIN <= here <= hrs - _MARGIN:
+        attempt = initialise(plant, 0.5 * (lrs + hrs), drive, max(0, pulses - 4), window=table.info.window)
+        used = attempt.pulses
+        here = attempt.estimate
+        if attempt.outcome not in (Outcome.VERIFIED, Outcome.NOT_CONVERGED):
+            return attempt.outcome, used, here
+    each = (pulses - used) // 2
+    gains = []
+    for direction in (1, -1):
+        start, predicted = here, 0.0
+        for pulse in range(each):
+            voltage = float(curves.choose_voltage(table, here, table.info.bounds[1], direction))
+            predicted += float(curves.predict(table, here, voltage, direction))
+            here = plant.apply(direction * voltage, table.info.width, 2 if pulse == each - 1 else 1)
+            used += 1
+            if not math.isfinite(here):
+                return Outcome.OPEN, used, here
+        travel = (start - here) * direction
+        gains.append(travel / predicted if predicted > 0.0 else 0.0)
+    if max(gains) < _GAINS[0]:
+        return Outcome.STUCK, used, here
+    if not all(_GAINS[0] <= gain <= _GAINS[1] for gain in gains):
+        return Outcome.NOT_CONVERGED, used, here
+    return (gains[0], gains[1]), used, here
+
+
+def _others(spec: wire.Calibrate) -> list[str]:
+    return [device for device in dict.fromkeys(spec.others) if device != spec.device]
