@@ -6,14 +6,15 @@ Threads: a Rig and its Jobs may be used from any number of threads at once; one 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Generic, Self, TypeVar, Unpack, cast
+from typing import Any, Self, TypeVar, Unpack
 
 from rheostat import address as addresses
-from rheostat import talk, wire
+from rheostat import specs, talk, wire
 from rheostat.errors import RheostatError, RigUnsafe
 from rheostat.follow import QUIET, Follower
+from rheostat.job import Job
 from rheostat.link import Links
-from rheostat.results import CalibrateResult, InitialiseResult, ProgramResult, ReadResult, Result, Trace
+from rheostat.results import CalibrateResult, InitialiseResult, ProgramResult, ReadResult, Result
 from rheostat.targets import WeightMapping
 
 __all__ = [
@@ -24,12 +25,10 @@ __all__ = [
     "ReadResult",
     "Result",
     "Rig",
-    "Trace",
     "connect",
 ]
 
 T = TypeVar("T")
-R = TypeVar("R", bound=Result)
 
 
 def connect(address: str | None = None, timeout: float = 5.0, wait: float = 0.0, reconnect: float = 5.0) -> Rig:
@@ -133,7 +132,7 @@ class Rig:
         wait: return when the job has ended.
         Raises InputError before anything is sent, RequestRefused when the daemon says no.
         """
-        submission = talk.program(
+        submission = specs.program(
             targets,
             devices,
             unit=unit,
@@ -152,15 +151,15 @@ class Rig:
         )
         return self._submit(submission, wait)
 
-    def plan(self, targets: Any, devices: Any = None, **options: Unpack[talk.ProgramOptions]) -> wire.Plan:
+    def plan(self, targets: Any, devices: Any = None, **options: Unpack[specs.ProgramOptions]) -> wire.Plan:
         """What `program` with the same arguments would do: targets, pulses and rig time expected, risks in words."""
-        return self._do(talk.plan(self._do(talk.program(targets, devices, **options))))
+        return self._do(talk.plan(self._do(specs.program(targets, devices, **options))))
 
     def read(
-        self, devices: Any = None, readings: int = 1, *, wait: bool = False, **options: Unpack[talk.JobOptions]
+        self, devices: Any = None, readings: int = 1, *, wait: bool = False, **options: Unpack[specs.JobOptions]
     ) -> Job[ReadResult]:
         """Reads devices (None: all), each `readings` times in one routing."""
-        return self._submit(talk.read(devices, readings, **options), wait)
+        return self._submit(specs.read(devices, readings, **options), wait)
 
     def initialise(
         self,
@@ -169,10 +168,10 @@ class Rig:
         max_pulses: int = 2000,
         *,
         wait: bool = False,
-        **options: Unpack[talk.JobOptions],
+        **options: Unpack[specs.JobOptions],
     ) -> Job[InitialiseResult]:
         """Brings devices (None: all) to one end of the window in closed loop: "HRS" or "LRS"."""
-        return self._submit(talk.initialise(devices, state, max_pulses, **options), wait)
+        return self._submit(specs.initialise(devices, state, max_pulses, **options), wait)
 
     def calibrate(
         self,
@@ -184,13 +183,13 @@ class Rig:
         max_train: int | None = None,
         gain_pulses: int | None = None,
         wait: bool = False,
-        **options: Unpack[talk.JobOptions],
+        **options: Unpack[specs.JobOptions],
     ) -> Job[CalibrateResult]:
         """Measures dR(V, R) on `device` in full, and the gain of `others` (names, or "all") from a few pulses each.
 
         voltages: V, positive; width: s; max_train: write pulses of one train; gain_pulses: for each other device.
         """
-        submission = talk.calibrate(
+        submission = specs.calibrate(
             device,
             others,
             voltages=voltages,
@@ -203,7 +202,7 @@ class Rig:
 
     def plan_calibration(self, device: str, others: Any = (), **options: Any) -> wire.Plan:
         """What `calibrate` with the same arguments would do, and the rig time it would take."""
-        return self._do(talk.plan(self._do(talk.calibrate(device, others, **options))))
+        return self._do(talk.plan(self._do(specs.calibrate(device, others, **options))))
 
     def jobs(self, limit: int = 50, states: Sequence[wire.JobState | str] = ()) -> tuple[wire.Job, ...]:
         """Snapshots of the latest jobs, of those in `states` if any are named."""
@@ -272,55 +271,6 @@ class Rig:
                 yield from follower.take(arrived)
         finally:
             socket.close(0)
-
-
-class Job(Generic[R]):
-    """One job at the daemon. It goes on whether or not anybody holds this."""
-
-    def __init__(self, rig: Rig, job_id: str, submission: talk.Submission | None = None) -> None:
-        self.id = job_id
-        self._rig = rig
-        self._submission = submission
-        self._result: R | None = None
-
-    def __repr__(self) -> str:
-        return f"<Job {self.id} at {self._rig.address}>"
-
-    def progress(self) -> wire.Job:
-        """A snapshot: state, targets done of total, pulses, reads, energy (J), rig_time (s), outcomes so far."""
-        return self._rig._do(talk.job(self.id))
-
-    def follow(self, after: int | None = None) -> Iterator[wire.Event]:
-        """The job's events, each once and in order, until it has ended."""
-        return self._rig._follow(self.id, after)
-
-    def wait(self, timeout: float | None = None) -> wire.Job:
-        """Blocks until the job has ended, however it did. Raises WaitTimeout after `timeout` s; the job goes on."""
-        return self._rig._do(talk.wait(self.id, timeout))
-
-    def result(self, timeout: float | None = None, partial: bool = False) -> R:
-        """Waits for the end, then gives the ProgramResult, ReadResult, InitialiseResult or CalibrateResult.
-
-        Raises JobFailed, JobCancelled or JobInterrupted unless `partial`, and WaitTimeout after `timeout` s.
-        """
-        if self._result is None or self._result.job.state is not wire.JobState.DONE:
-            self._result = cast("R", self._rig._do(talk.result(self.id, timeout, partial, self._submission)))
-        return self._result
-
-    def trace(self, device: str) -> Trace:
-        """Every pulse and reading of one device in this job, from the journal."""
-        return self._rig._do(talk.trace(self.id, device))
-
-    def cancel(self) -> None:
-        """Stops the job at the next safe place; targets not done get the outcome CANCELLED."""
-        self._rig._do(talk.change(wire.Cancel(job_id=self.id)))
-
-    def pause(self) -> None:
-        """Pauses the job between two events of a device."""
-        self._rig._do(talk.change(wire.Pause(job_id=self.id)))
-
-    def resume(self) -> None:
-        self._rig._do(talk.change(wire.Resume(job_id=self.id)))
 
 
 def emergency_stop(endpoint: str, reason: str = "", timeout: float = 5.0) -> None:

@@ -24,6 +24,7 @@ import numpy as np
 from rheostat import results, wire
 from rheostat.errors import InputError, MissingExtra
 from rheostat.results import Array, Result
+from rheostat.trace import TRACE_FIELDS
 
 FORMATS = ("csv", "npz", "hdf5")
 VERSION = 1
@@ -178,7 +179,7 @@ def _contents(result: Result) -> dict[str, tuple[str, Array]]:
             array = array.reshape(result.shape)
         contents[_file_name(name)] = name, array
     for k, trace in enumerate(result.traces.values()):
-        for field in results.TRACE_FIELDS:
+        for field in TRACE_FIELDS:
             contents[f"trace_{k}_{_file_name(field)}"] = f"trace_{k}_{field}", getattr(trace, field)
     return contents
 

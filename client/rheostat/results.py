@@ -14,29 +14,9 @@ import numpy.typing as npt
 from rheostat import units, wire
 from rheostat.errors import InputError
 from rheostat.targets import Targets, WeightMapping
+from rheostat.trace import Trace, split_traces
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Trace:
-    """Every event of one device in one job, (m,) each: voltage V (nan: a reading only), width s, resistance ohm (mean
-    of its readings), reads, energy J, target (index of the target in the job; -1: of none, as the first of a sweep)."""
-
-    device: str
-    voltage: Array
-    width: Array
-    resistance: Array
-    reads: Array
-    energy: Array
-    target: Array
-
-    def __repr__(self) -> str:
-        written = int(np.isfinite(self.voltage).sum())
-        return f"<Trace {self.device}: {len(self.voltage)} events, {written} write pulses>"
-
-
-TRACE_FIELDS = ("voltage", "width", "resistance", "reads", "energy", "target")
 
 
 @dataclass(frozen=True, repr=False)
@@ -289,7 +269,7 @@ def build(
     job said in its provenance."""
     own = {name: np.array(array) for name, array in arrays.items()}  # writable, and free of the message's memory
     asked = reply.provenance.get("spec", {})
-    traces = _split_traces(own, traced or asked.get("traces", ()))
+    traces = split_traces(own, traced or asked.get("traces", ()))
     common = (reply.job, reply.devices, reply.provenance, own, traces)
     match reply.job.kind:
         case "program":
@@ -305,16 +285,3 @@ def build(
         case "calibrate":
             return CalibrateResult(*common)
     return Result(*common)
-
-
-def build_trace(device: str, arrays: Mapping[str, Array]) -> Trace:
-    return Trace(device, *(np.array(arrays[name]) for name in TRACE_FIELDS))
-
-
-def _split_traces(arrays: dict[str, Array], traced: Sequence[str]) -> dict[str, Trace]:
-    """Takes trace_<k>_<field> out of `arrays`; the k-th trace is of the k-th name in `traced`."""
-    traces = {}
-    for k, device in enumerate(traced):
-        if f"trace_{k}_voltage" in arrays:
-            traces[device] = Trace(device, *(arrays.pop(f"trace_{k}_{name}") for name in TRACE_FIELDS))
-    return traces

@@ -7,25 +7,23 @@ owns a socket drives it (`rheostat.client`, `rheostat.aio`). Errors of the way t
 from __future__ import annotations
 
 import math
-import numbers
-import secrets
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict, TypeVar
+from typing import TypeVar
 
 from rheostat import results, wire
 from rheostat.errors import (
     DaemonUnavailable,
     InputError,
     ProtocolError,
-    UnknownDevice,
     UnknownJob,
     WaitTimeout,
     ended_badly,
     refusal,
 )
-from rheostat.targets import LEVELS, Targets, WeightMapping, convert, deal, names
+from rheostat.targets import Targets
+from rheostat.trace import Trace, build_trace
 
 T = TypeVar("T")
 R = TypeVar("R", bound=wire.Reply)
@@ -60,32 +58,6 @@ class Submission:
     def traced(self) -> tuple[str, ...]:
         spec = self.request.spec
         return spec.traces if isinstance(spec, wire.Program) else ()
-
-
-class JobOptions(TypedDict, total=False):
-    """What every job may be given."""
-
-    priority: int
-    label: str
-    job_id: str | None
-
-
-class ProgramOptions(TypedDict, total=False):
-    """What `program` and `plan` take beside targets and devices: see `Rig.program`."""
-
-    unit: str
-    mapping: WeightMapping | None
-    scheme: str
-    tolerance: float | None
-    parameters: Mapping[str, float] | None
-    confidence: float
-    order: str
-    max_pulses: int
-    table: str | None
-    traces: Sequence[str]
-    priority: int
-    label: str
-    job_id: str | None
 
 
 def ask(
@@ -147,103 +119,6 @@ def table(version: str | None = None) -> Talk[wire.FeedforwardTable]:
     return wire.FeedforwardTable.from_arrays(reply.info, arrays)
 
 
-def program(
-    targets: Any,
-    devices_wanted: Any = None,
-    *,
-    unit: str = "ohm",
-    mapping: WeightMapping | None = None,
-    scheme: str = "ffp",
-    tolerance: float | None = None,
-    parameters: Mapping[str, float] | None = None,
-    confidence: float = 0.95,
-    order: str = "given",
-    max_pulses: int = 2000,
-    table: str | None = None,
-    traces: Sequence[str] = (),
-    priority: int = 0,
-    label: str = "",
-    job_id: str | None = None,
-) -> Talk[Submission]:
-    """The job that programs `targets`; the devices are asked for only when a default depends on them."""
-    wanted = convert(targets, unit, mapping)
-    known: tuple[wire.Device, ...] = ()
-    if devices_wanted is None or tolerance is None:
-        known = yield from devices()
-    used, index = deal(wanted.shape, devices_wanted, [device.name for device in known])
-    if tolerance is None:
-        tolerance = default_tolerance(used, known)
-    _positive("tolerance", tolerance)
-    if not 0.5 <= confidence < 1:
-        raise InputError(f"confidence must be at least 0.5 and less than 1, got {confidence}")
-    if order not in ("given", "sweep"):
-        raise InputError(f'order must be "given" or "sweep", got {order!r}')
-    _count("max_pulses", max_pulses)
-    spec = wire.Program(
-        devices=used,
-        tolerance=float(tolerance),
-        scheme=scheme,
-        parameters=_parameters(parameters),
-        confidence=float(confidence),
-        max_pulses=int(max_pulses),
-        order=order,
-        table=table,
-        traces=tuple(names(traces)) if len(traces) else (),
-        shape=wanted.shape,
-    )
-    arrays: wire.Arrays = {"targets": wanted.resistance.reshape(-1), "device": index}
-    return Submission(_submit(spec, priority, label, job_id), arrays, wanted)
-
-
-def default_tolerance(used: Sequence[str], known: Sequence[wire.Device]) -> float:
-    """Half a level of 512 of the narrowest window among the devices used, ohm."""
-    windows = {device.name: device.window for device in known}
-    unknown = [name for name in used if name not in windows]
-    if unknown:
-        raise UnknownDevice(f"unknown device {unknown[0]!r}; the bench has {', '.join(windows) or 'none'}")
-    return min(windows[name][1] - windows[name][0] for name in used) / (LEVELS - 1) / 2
-
-
-def read(devices_wanted: Any = None, readings: int = 1, **options: Any) -> Talk[Submission]:
-    used = yield from _names_or_all(devices_wanted)
-    return Submission(_submit(wire.Read(devices=used, readings=_count("readings", readings)), **options), {})
-
-
-def initialise(devices_wanted: Any, state: str, max_pulses: int = 2000, **options: Any) -> Talk[Submission]:
-    used = yield from _names_or_all(devices_wanted)
-    if state.upper() not in ("HRS", "LRS"):
-        raise InputError(f'state must be "HRS" or "LRS", got {state!r}')
-    spec = wire.Initialise(devices=used, state=state.upper(), max_pulses=_count("max_pulses", max_pulses))
-    return Submission(_submit(spec, **options), {})
-
-
-def calibrate(
-    device: str,
-    others: Any = (),
-    *,
-    voltages: Sequence[float] | None = None,
-    width: float | None = None,
-    max_train: int | None = None,
-    gain_pulses: int | None = None,
-    **options: Any,
-) -> Talk[Submission]:
-    """The job that measures dR(V, R) on `device`; `others`: names, or "all" for every other device of the bench."""
-    if isinstance(others, str) and others == "all":
-        known = yield from devices()
-        others = [other.name for other in known if other.name != device]
-    given: dict[str, Any] = {}
-    if voltages is not None:
-        given["voltages"] = tuple(_positive("voltage", voltage) for voltage in voltages)
-    if width is not None:
-        given["width"] = _positive("width", width)
-    if max_train is not None:
-        given["max_train"] = _count("max_train", max_train)
-    if gain_pulses is not None:
-        given["gain_pulses"] = _count("gain_pulses", gain_pulses)
-    spec = wire.Calibrate(device=device, others=tuple(names(others)) if len(others) else (), **given)
-    return Submission(_submit(spec, **options), {})
-
-
 def submit(submission: Submission) -> Talk[wire.Job]:
     size = sum(array.nbytes for array in submission.arrays.values())
     reply, _ = yield from ask(submission.request, wire.Job, submission.arrays, patience=size / 10e6)
@@ -293,9 +168,9 @@ def result(
     return results.build(reply, arrays, submission.targets, submission.traced)
 
 
-def trace(job_id: str, device: str) -> Talk[results.Trace]:
+def trace(job_id: str, device: str) -> Talk[Trace]:
     reply, arrays = yield from ask(wire.GetTrace(job_id=job_id, device=device), wire.Trace, patience=SLOW)
-    return results.build_trace(reply.device, arrays)
+    return build_trace(reply.device, arrays)
 
 
 def change(body: wire.Cancel | wire.Pause | wire.Resume) -> Talk[None]:
@@ -313,40 +188,3 @@ def recover() -> Talk[None]:
 
 def emergency_stop(reason: str) -> Talk[None]:
     yield from ask(wire.EmergencyStop(reason=reason), wire.Ok)
-
-
-def new_job_id() -> str:
-    """Readable, sortable by time, and unique: 20260723-141503-3f9a2c1b."""
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
-
-
-def _submit(spec: wire.Spec, priority: int = 0, label: str = "", job_id: str | None = None) -> wire.Submit:
-    return wire.Submit(job_id=job_id or new_job_id(), spec=spec, priority=priority, label=label)
-
-
-def _names_or_all(wanted: Any) -> Talk[tuple[str, ...]]:
-    if wanted is not None:
-        return tuple(names(wanted))
-    known = yield from devices()
-    return tuple(device.name for device in known)
-
-
-def _parameters(given: Mapping[str, float] | None) -> dict[str, float]:
-    checked: dict[str, float] = {}
-    for name, value in (given or {}).items():
-        if not isinstance(value, numbers.Real) or not math.isfinite(value):
-            raise InputError(f"parameter {name} must be a finite number, got {value!r}")
-        checked[str(name)] = float(value)
-    return checked
-
-
-def _positive(what: str, value: float) -> float:
-    if not (math.isfinite(value) and value > 0):
-        raise InputError(f"{what} must be a positive number, got {value}")
-    return float(value)
-
-
-def _count(what: str, value: int) -> int:
-    if isinstance(value, bool) or int(value) != value or value < 1:
-        raise InputError(f"{what} must be a whole number, at least 1, got {value!r}")
-    return int(value)

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from rheostat import export, results, targets, wire
 from rheostat.errors import InputError
+from rheostat.trace import TRACE_FIELDS
 
 anything = st.floats(allow_nan=True, allow_infinity=True)
 
@@ -30,7 +31,7 @@ def _program(shape: tuple[int, ...], numbers: np.ndarray, traced: bool = False) 
     arrays["device"] = (np.arange(n) % 2).astype(np.int32)
     arrays["outcome"] = (np.arange(n) % 13).astype(np.uint8)
     if traced:
-        arrays |= {f"trace_0_{name}": np.linspace(0, 1, 5) for name in results.TRACE_FIELDS}
+        arrays |= {f"trace_0_{name}": np.linspace(0, 1, 5) for name in TRACE_FIELDS}
     reply = wire.Result(job=_job("program", n), devices=("A1", "A2"), provenance={"seed": 7, "table": "t-1"})
     wanted = targets.Targets(np.full(shape, 800.0), "uS")
     built = results.build(reply, arrays, wanted, ("A2",) if traced else ())

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from rheostat import units, wire
 from rheostat.errors import MissingExtra
@@ -15,6 +15,7 @@ from rheostat.export import columns, plain
 from rheostat.results import CalibrateResult, ProgramResult, Result
 
 ROWS = 32  # of a result on a terminal; files and --json have all
+_LEFT_OUT = ("index", "reads", "rig_time_s", "wall_time_s")  # of a result on a terminal, which is narrow
 _PIPED_WIDTH = 240
 _NEEDS_RICH = "tables need rich: pip install 'rheostat[client]' (or ask for --json)"
 
@@ -46,9 +47,12 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
         raise MissingExtra(_NEEDS_RICH) from error
     piped = not sys.stdout.isatty()
     console = Console(width=_PIPED_WIDTH if piped else None, highlight=False)
-    shown = Table(box=None if piped else box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for header in headers:
-        shown.add_column(header, justify="right" if header in right else "left", no_wrap=piped)
+    shown = Table(box=None if piped else box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    for place, header in enumerate(headers):
+        whole = piped or place == 0  # names and ids are there to be copied
+        width = max((len(row[place]) for row in rows), default=0) if whole else None
+        justify: Literal["left", "right"] = "right" if header in right else "left"
+        shown.add_column(header, justify=justify, no_wrap=whole, min_width=width, overflow="fold")
     for row in rows:
         shown.add_row(*(Text(cell) for cell in row))
     console.print(shown)
@@ -92,6 +96,8 @@ def result(of: Result) -> None:
         return
     cells = columns(of)
     count = len(next(iter(cells.values())))
+    if sys.stdout.isatty():
+        cells = {name: column for name, column in cells.items() if name not in _LEFT_OUT}
     rows = [[_cell(name, column[i]) for name, column in cells.items()] for i in range(min(count, ROWS))]
     numbers = [name for name, column in cells.items() if column.dtype.kind in "fiu"]
     table(list(cells), rows, right=numbers)
@@ -107,7 +113,7 @@ def result_json(of: Result) -> dict[str, Any]:
 
 def _cell(name: str, value: Any) -> str:
     if not isinstance(value, float):
-        return str(value).replace("_", " ")
+        return str(value).replace("_", " ") if name == "outcome" else str(value)
     digits = {"error_ohm": 3, "uncertainty_ohm": 3, "voltage_v": 2, "wall_time_s": 3, "energy_j": 4}
     return f"{value:.{digits.get(name, 2 if name.endswith(('_ohm', '_s')) else 3)}f}"
 
