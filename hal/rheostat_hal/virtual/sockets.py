@@ -36,6 +36,7 @@ class LineChannel:
         self._sock = sock
         self._urgent = urgent
         self._rest = b""
+        self._woken = False
         self._lines: deque[str] = deque()
         self._wake, self._waker = socket.socketpair()
         self._wake.setblocking(False)
@@ -66,12 +67,15 @@ class LineChannel:
         """From any thread: stop the line that sleeps now."""
         with contextlib.suppress(BlockingIOError, OSError):  # full: a wake-up is on its way; closed: nothing runs
             self._waker.send(b"!")
+        self._woken = True  # after sending, so that `forget_aborts` never leaves one behind
 
     def forget_aborts(self) -> None:
         """An abort that came when nothing ran stops nothing later."""
-        with contextlib.suppress(BlockingIOError):
-            while self._wake.recv(64):
-                pass
+        if self._woken:
+            self._woken = False
+            with contextlib.suppress(BlockingIOError):
+                while self._wake.recv(64):
+                    pass
 
     def send(self, data: bytes) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rheostat_hal.virtual import adc
 from rheostat_hal.virtual.flex.errors import FlexError
@@ -29,18 +30,63 @@ class Output:
     @property
     def full_scale(self) -> float:
         """Of the output range in use: the smallest that covers the value and is not below the code."""
-        ranges = adc.CURRENT_RANGES if self.current else adc.VOLTAGE_RANGES
-        return max(adc.covering(abs(self.value), ranges), ranges.get(self.code, 0.0))
+        return _full_scale(self.current, self.code, self.value)
 
     @property
     def set_value(self) -> float:
         """The value as the output converter makes it."""
-        step = adc.OUTPUT_STEP * self.full_scale
-        return round(self.value / step) * step
+        return _set_value(self.current, self.code, self.value)
 
     def at(self, value: float) -> Output:
         """The same at another value, as pulses and sweeps need it."""
         return Output(self.current, self.code, value, self.compliance, self.polarity, self.compliance_code)
+
+
+@lru_cache(maxsize=4096)
+def _full_scale(current: bool, code: int, value: float) -> float:
+    ranges = adc.CURRENT_RANGES if current else adc.VOLTAGE_RANGES
+    return max(adc.covering(abs(value), ranges), ranges.get(code, 0.0))
+
+
+@lru_cache(maxsize=4096)
+def _set_value(current: bool, code: int, value: float) -> float:
+    step = adc.OUTPUT_STEP * _full_scale(current, code, value)
+    return round(value / step) * step
+
+
+@lru_cache(maxsize=4096)
+def _output(
+    slot: int,
+    current: bool,
+    code: float,
+    value: float,
+    compliance: float,
+    polarity: float,
+    compliance_code: float,
+    interlock: bool,
+) -> Output:
+    codes, others = (CURRENT_CODES, VOLTAGE_CODES) if current else (VOLTAGE_CODES, CURRENT_CODES)
+    if (code != 0 and code not in codes) or (compliance_code != 0 and compliance_code not in others):
+        raise FlexError(124, slot)
+    if polarity not in (0, 1):
+        raise FlexError(120)
+    volts, amperes = (compliance, abs(value)) if current else (abs(value), compliance)
+    if volts > WITHOUT_INTERLOCK and not interlock:
+        raise FlexError(202, slot)
+    tolerance = 1.0 + 1e-9
+    most = next((limit for up_to, limit in ENVELOPE if volts <= up_to * tolerance), None)
+    if most is None:
+        raise FlexError(123 if current else 120, slot)
+    if amperes > most * tolerance:
+        raise FlexError(120 if current else 123, slot)
+    return Output(
+        current,
+        codes[int(code)] if code else 0,
+        value,
+        compliance,
+        int(polarity),
+        others[int(compliance_code)] if compliance_code else 0,
+    )
 
 
 INITIAL = Output(False, 200, 0.0, 1e-4)
@@ -115,29 +161,11 @@ class Smu:
         interlock: bool,
     ) -> Output:
         """An output this SMU can make, or FlexError 120, 123, 124, 201, 202. No compliance: the previous one."""
-        codes, others = (CURRENT_CODES, VOLTAGE_CODES) if current else (VOLTAGE_CODES, CURRENT_CODES)
-        if (code != 0 and code not in codes) or (compliance_code != 0 and compliance_code not in others):
-            raise FlexError(124, self.slot)
-        if polarity not in (0, 1):
-            raise FlexError(120)
         if compliance is None:
             if self.output.current != current:
                 raise FlexError(201, self.slot)
             compliance = self.output.compliance
-        compliance = abs(compliance)
-        volts, amperes = (compliance, abs(value)) if current else (abs(value), compliance)
-        if max(volts, 0.0) > WITHOUT_INTERLOCK and not interlock:
-            raise FlexError(202, self.slot)
-        tolerance = 1.0 + 1e-9
-        most = next((limit for up_to, limit in ENVELOPE if volts <= up_to * tolerance), None)
-        if most is None:
-            raise FlexError(123 if current else 120, self.slot)
-        if amperes > most * tolerance:
-            raise FlexError(120 if current else 123, self.slot)
-        real_code = codes[int(code)] if code else 0
-        return Output(
-            current, real_code, value, compliance, int(polarity), others[int(compliance_code)] if compliance_code else 0
-        )
+        return _output(self.slot, current, code, value, abs(compliance), polarity, compliance_code, interlock)
 
     def _drive(self) -> None:
         self._world.drive(self.index, self.on, self.output.current, self.output.set_value, self.output.compliance)
