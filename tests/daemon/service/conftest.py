@@ -95,6 +95,11 @@ class DaemonProcess:
 
 
 @pytest.fixture(scope="session")
+def caller() -> type[Caller]:
+    return Caller
+
+
+@pytest.fixture(scope="session")
 def daemon_process() -> type[DaemonProcess]:
     """The class, for tests that start one their own way (they stop it themselves)."""
     return DaemonProcess
