@@ -61,7 +61,9 @@ def test_a_program_brings_every_device_to_its_targets_and_says_how(executor: Any
     assert applied.total() == result["pulses"].sum()
 
 
-def test_the_provenance_says_all_that_is_needed_to_repeat_a_job(executor: Any, kit: Any) -> None:
+def test_the_provenance_says_all_that_is_needed_to_repeat_a_job(kit: Any) -> None:
+    kit.add_table(DEVICES)
+    executor = kit.executor(RHEOSTAT_JOURNAL="off")
     spec, arrays = kit.program(("A1",), {"A1": [800.0]}, parameters={"stride": 2.0})
     executor.run("j1", spec, arrays)
     told = executor.finished("j1")[0].provenance
@@ -77,6 +79,9 @@ def test_the_provenance_says_all_that_is_needed_to_repeat_a_job(executor: Any, k
     assert isinstance(told["seed"], int)
     assert all(instrument["firmware"] for instrument in told["instruments"])
     assert told["versions"]["numba"] != "absent"
+    assert told["journal"] is False
+    assert "NOT recorded" in executor.said()
+    assert len(kit.record().events("j1", "A1")) == 0
 
 
 def test_a_sweep_starts_at_the_end_of_the_window_that_is_nearer(executor: Any, kit: Any) -> None:
@@ -100,34 +105,44 @@ def test_targets_outside_the_window_get_no_pulse_and_the_others_are_programmed(e
     assert [event.data["device"] for event in executor.happened("device.started")] == ["A1"]
 
 
-@pytest.mark.parametrize(
-    ("change", "code", "words"),
-    [
-        ({"devices": ("A1", "Z9")}, "request.unknown_device", "Z9"),
-        ({"scheme": "fpp"}, "request.unknown_scheme", "did you mean 'ffp'"),
-        ({"parameters": {"strid": 1.0}}, "request.bad_parameter", "stride"),
-        ({"table": "papr"}, "request.unknown_table", "did you mean 'paper'"),
-        ({"devices": ("A1", "B1")}, "request.bad_parameter", "B1"),
-        ({"tolerance": math.nan}, "request.bad_parameter", "tolerance"),
-        ({"confidence": 1.0}, "request.bad_parameter", "confidence"),
-    ],
-)
-def test_a_wrong_request_fails_with_a_code_and_what_is_possible_and_touches_nothing(
-    executor: Any, kit: Any, change: dict[str, Any], code: str, words: str
-) -> None:
-    change = dict(change)
-    devices = change.pop("devices", ("A1", "A2"))
-    spec, arrays = kit.program(devices, {devices[0]: [800.0], devices[1]: [800.0]}, **change)
-    executor.run("j1", spec, arrays)
-    finished, _ = executor.finished("j1")
-    assert finished.state is JobState.FAILED
-    assert finished.error_code == code
-    assert words in finished.error
+WRONG: list[tuple[dict[str, Any], str, str]] = [
+    ({"devices": ("A1", "Z9")}, "request.unknown_device", "Z9"),
+    ({"scheme": "fpp"}, "request.unknown_scheme", "did you mean 'ffp'"),
+    ({"parameters": {"strid": 1.0}}, "request.bad_parameter", "stride"),
+    ({"table": "papr"}, "request.unknown_table", "did you mean 'paper'"),
+    ({"devices": ("A1", "B1")}, "request.bad_parameter", "B1"),
+    ({"tolerance": math.nan}, "request.bad_parameter", "tolerance"),
+    ({"confidence": 1.0}, "request.bad_parameter", "confidence"),
+]
+
+
+def test_a_wrong_request_fails_with_a_code_and_what_is_possible_and_touches_nothing(executor: Any, kit: Any) -> None:
+    for number, (change, code, words) in enumerate(WRONG):
+        options = dict(change)
+        devices = options.pop("devices", ("A1", "A2"))
+        spec, arrays = kit.program(devices, {name: [800.0] for name in devices}, **options)
+        executor.run(f"j{number}", spec, arrays)
+        finished, _ = executor.finished(f"j{number}")
+        assert finished.state is JobState.FAILED
+        assert finished.error_code == code
+        assert words in finished.error
+        executor.send(messages.Dry(number, spec), arrays)
+        planned, _ = executor.until(messages.Planned)
+        assert isinstance(planned.plan, wire.Failure)
+        assert planned.plan.code == code
     assert executor.happened("device.started") == []
-    executor.send(messages.Dry(1, spec), arrays)
-    planned, _ = executor.until(messages.Planned)
-    assert isinstance(planned.plan, wire.Failure)
-    assert planned.plan.code == code
+
+
+def test_targets_that_are_not_finite_or_do_not_fit_are_refused(executor: Any, kit: Any) -> None:
+    spec, arrays = kit.program(("A1",), {"A1": [800.0, 810.0]})
+    for name, wrong in (
+        ("nan", {**arrays, "targets": np.array([800.0, math.nan])}),
+        ("short", {**arrays, "device": np.zeros(1, np.int32)}),
+        ("foreign", {**arrays, "device": np.array([0, 1], np.int32)}),
+        ("missing", {"targets": arrays["targets"]}),
+    ):
+        executor.run(name, spec, wrong)
+        assert executor.finished(name)[0].error_code == "request.bad_targets"
 
 
 def test_reading_gives_every_reading_and_the_record_knows_the_last(executor: Any, kit: Any) -> None:
@@ -150,6 +165,32 @@ def test_initialising_reaches_either_end_of_the_window(executor: Any) -> None:
         assert result["outcome"].tolist() == [Outcome.VERIFIED]
         assert result["achieved"][0] == pytest.approx(ohm, abs=1.0)
         assert result["pulses"][0] > 0
+
+
+def test_a_calibration_is_stored_and_the_next_executor_programs_with_it(kit: Any) -> None:
+    executor = kit.executor()
+    spec = wire.Calibrate(device="A1", others=("A2",), voltages=(0.5, 1.0, 2.0, 4.0, 7.0), max_train=60)
+    executor.send(messages.Dry(1, spec))
+    planned, _ = executor.until(messages.Planned)
+    executor.run("c1", spec)
+    finished, result = executor.finished("c1", 120.0)
+    assert finished.state is JobState.DONE, finished.error
+    assert finished.totals.pulses <= planned.plan.pulses
+    assert finished.totals.done == finished.totals.total
+    assert set(result) == set(wire.FeedforwardTable.ARRAYS)
+    assert finished.table.device == "A1"
+    assert set(finished.table.gains) == {"A1", "A2"}
+    assert 0.001 < finished.table.noise < 0.1
+    assert {device.name for device in finished.devices} == {"A1", "A2"}
+    executor.close()
+
+    again = kit.executor()
+    assert [table.version for table in again.ready.tables] == [finished.table.version]
+    program, arrays = kit.program(("A1", "A2"), {"A1": [800.0, 815.0], "A2": [805.0]}, tolerance=0.2)
+    again.run("j1", program, arrays)
+    programmed, result = again.finished("j1")
+    assert programmed.provenance["table"] == finished.table.version
+    assert (result["outcome"] == Outcome.VERIFIED).all()
 
 
 def test_a_plan_counts_pulses_and_names_risks_and_moves_nothing(executor: Any, kit: Any) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rheostat import wire
-from rheostatd.errors import JournalFull
+from rheostatd.errors import JournalCorrupt, JournalFull
 from rheostatd.executor.leases import Ledger, Visit
-from rheostatd.journal.pulses import PulseRecord
+from rheostatd.journal.pulses import EVENT, PulseRecord, joined_events, pack_event
 
 SPEC = wire.Program(devices=("A1", "A2"), tolerance=0.137)
 ARRAYS = {"targets": np.array([800.0, 810.0]), "device": np.array([0, 1], np.int32)}
@@ -174,3 +176,17 @@ def test_without_a_record_nothing_is_written_and_everything_else_is_the_same(tmp
     assert len(b"".join(visit.kept or [])) == 50 * 48
     assert len(ledger.ask(PulseRecord.events, "j1", "A1")) == 0
     ledger.close()
+
+
+number = st.floats(allow_nan=True, allow_infinity=True)
+
+
+@given(st.lists(st.tuples(*[st.integers(-(2**31), 2**31 - 1)] * 2, *[number] * 5)))
+def test_packed_events_come_back_bit_for_bit(events: list[tuple[float, ...]]) -> None:
+    packed = [pack_event(*event) for event in events]
+    assert joined_events(packed).tobytes() == np.array(events, EVENT).tobytes()
+
+
+def test_half_an_event_is_corruption_and_not_a_number() -> None:
+    with pytest.raises(JournalCorrupt):
+        joined_events([pack_event(0, 1, 1.0, 0.8, 800.0, 0.01, 0.85)[:-1]])
