@@ -31,10 +31,10 @@ format: setup  ## let ruff format the code
 	$(BIN)ruff format
 
 test: lint  ## lint, then every test but the longest
-	$(BIN)python -m pytest -n 2 --dist worksteal -m "not full"
+	$(BIN)python -m pytest -n 2 --dist loadfile -m "not full"
 
 test-full: lint  ## every test
-	$(BIN)python -m pytest -n 2 --dist worksteal
+	$(BIN)python -m pytest -n 2 --dist loadfile
 
 bench:  ## benchmarks beside their references; also as build/bench.json
 	@$(SETUP) --bench
