@@ -36,6 +36,7 @@ class Die:
         self.conductances = np.zeros((count, 6))
         for device in range(count):
             self._refresh(device)
+            self.step(device, 0.0, 0.0)  # moves nothing; has the kernel compiled before anything is measured
 
     def step(self, device: int, voltage: float, width: float) -> bool:
         """Hold `voltage` (V) for `width` (s) on the device; whether anything moved."""

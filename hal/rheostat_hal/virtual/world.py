@@ -55,6 +55,7 @@ class World:
         self._limited = np.zeros(len(smus), np.int64)
         self._solution: Solution | None = None
         self._rewire()
+        self._solve()  # has the kernel compiled here, where nobody waits for an instrument's answer
 
     def wait(self, seconds: float, sleep: Sleep) -> None:
         """Let time pass. `sleep` is used in real time (and for an endless wait), without the lock."""
