@@ -87,7 +87,10 @@ def _program(spec: wire.Program, arrays: wire.Arrays, known: Known) -> int:
     for name in spec.traces:
         if name not in spec.devices:
             raise UnknownDevice(f"trace of {name!r}, which is not a device of this job; {possible(name, spec.devices)}")
-    return _targets(arrays["targets"], arrays["device"], devices)
+    total = _targets(arrays["targets"], arrays["device"], devices)
+    if spec.shape is not None and (min(spec.shape, default=0) < 0 or math.prod(spec.shape) != total):
+        raise BadTargets(f"shape {spec.shape} does not hold {total} targets")
+    return total
 
 
 def _targets(targets: wire.Array, index: wire.Array, devices: Sequence[wire.Device]) -> int:

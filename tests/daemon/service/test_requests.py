@@ -65,6 +65,12 @@ def test_targets_of_another_type_or_missing_are_refused() -> None:
     assert "a Read job takes no arrays" in refused(wire.Read(devices=("A1",)), arrays())[1]
 
 
+def test_a_shape_must_hold_the_targets() -> None:
+    assert "does not hold 2 targets" in refused(program(shape=(3, 1)), arrays())[1]
+    assert "does not hold 2 targets" in refused(program(shape=(-1, -2)), arrays())[1]
+    assert validate.submit(wire.Submit(job_id="j", spec=program(shape=(1, 2))), arrays(), KNOWN) == 2
+
+
 def test_the_ends_of_the_window_are_targets_too() -> None:
     ends = arrays((740.0 * (1 - 1e-12), 880.0 * (1 + 1e-12)))
     assert validate.submit(wire.Submit(job_id="j", spec=program()), ends, KNOWN) == 2
