@@ -18,7 +18,7 @@ from numba import njit
 
 from rheostatd.schemes import evidence, lookup, motion
 from rheostatd.schemes.evidence import MEAN, PULSE_NEEDED, check_count, check_range
-from rheostatd.schemes.policy import ACCEPT, PULSE, Scheme, Task, Vector
+from rheostatd.schemes.policy import ACCEPT, GIVE_UP, PULSE, Scheme, Task, Vector
 
 STRIDE, LANDING, GAIN_P, GAIN_D = range(evidence.PARAMS, evidence.PARAMS + 4)
 PARAMS = evidence.PARAMS + 4
@@ -72,10 +72,8 @@ def step(
     moving = motion.learn(params, state, params[GAIN_P] if state[motion.DIRECTION] > 0.0 else params[GAIN_D])
     if action == ACCEPT:
         return action, 0.0, 0.0, 0
-    if moving == motion.ENDED_STUCK:
-        return motion.STUCK_OUTCOME, 0.0, 0.0, 0
-    if moving == motion.ENDED_SATURATED:
-        return motion.SATURATED_OUTCOME, 0.0, 0.0, 0
+    if moving >= GIVE_UP:
+        return moving, 0.0, 0.0, 0
     return approach(params, shared, state, target)
 
 
@@ -89,9 +87,7 @@ def approach(params: Vector, shared: Vector, state: Vector, target: float) -> tu
     calibrated = params[GAIN_P] if direction > 0.0 else params[GAIN_D]
     steps = abs(way) / step_length
     if state[motion.PROBING] != 0.0:
-        if state[motion.PROBING] == 1.0:  # the first probe turns round, the others go on
-            state[motion.PROBING] = -direction * 2.0
-        direction = 1.0 if state[motion.PROBING] > 0.0 else -1.0
+        direction = motion.probing(state, direction)
         wanted = motion.PROBE_STEP / (params[GAIN_P] if direction > 0.0 else params[GAIN_D])
         steps = math.inf
     elif steps > params[LANDING]:

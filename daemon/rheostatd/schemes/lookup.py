@@ -17,7 +17,7 @@ A, M, R0, DR, STEP_P, STEP_D, LOW, HIGH, WIDTH, GRID = range(10)
 
 def pack(task: Task, scheme: str) -> Vector:
     """The task's table up to its max_voltage. Raises ValueError when there is none or it does not fit the limits."""
-    table: FeedforwardTable | None = task.table
+    table = task.table
     if table is None:
         raise ValueError(f"scheme {scheme!r} needs a feedforward table: calibrate a device first")
     if table.info.width > task.max_width * (1.0 + 1e-9):

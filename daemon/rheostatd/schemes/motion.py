@@ -35,7 +35,7 @@ _STRONGEST_BOOST = 32.0
 _PROBES = 4.0
 PROBE_STEP = 0.3  # ohm, step aimed at when asking a stalled device to go the other way
 
-MOVING, STALLED, ENDED_STUCK, ENDED_SATURATED = range(4)
+MOVING, STALLED = 0, 1
 STUCK_OUTCOME = GIVE_UP + int(Outcome.STUCK)
 SATURATED_OUTCOME = GIVE_UP + int(Outcome.SATURATED)
 
@@ -67,6 +67,14 @@ def gain(state: Vector, direction: float) -> float:
 
 
 @njit(cache=True)
+def probing(state: Vector, direction: float) -> float:
+    """Direction of a probe: away from the target when the first one is asked for, the same for the others."""
+    if state[PROBING] == 1.0:
+        state[PROBING] = -2.0 * direction
+    return 1.0 if state[PROBING] > 0.0 else -1.0
+
+
+@njit(cache=True)
 def launch(state: Vector, direction: float, predicted: float, strongest: bool) -> None:
     """A write pulse is asked for: remember what is expected of it. strongest: no larger voltage is allowed."""
     if direction != state[DIRECTION]:
@@ -84,7 +92,7 @@ def learn(params: Vector, state: Vector, calibrated: float) -> int:
     """Compare the step seen with the one predicted; call once all readings after a pulse are in.
 
     calibrated: gain of this direction as calibrated, what the expected travel of a run is reckoned with. Returns
-    MOVING, STALLED (no more than noise in a whole run), or how a stall ended: ENDED_STUCK, ENDED_SATURATED.
+    MOVING, STALLED (no more than noise in a whole run: now probe the other way), or how that ended, as an action.
     """
     if state[PENDING] != 2.0:
         return MOVING
@@ -118,8 +126,8 @@ def _judge_run(state: Vector, noise: float) -> int:
     moved = state[RUN_SEEN] > max(3.0 * uncertainty, _MOVING * state[RUN_EXPECTED])
     if state[PROBING] != 0.0:
         if moved:
-            return ENDED_SATURATED
-        return ENDED_STUCK if state[RUN] >= _PROBES else MOVING
+            return SATURATED_OUTCOME
+        return STUCK_OUTCOME if state[RUN] >= _PROBES else MOVING
     if moved:
         state[BOOST] = 1.0
         if state[RUN] >= _RUN:

@@ -23,6 +23,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from rheostat.curves import Sweep
+from rheostat.wire import FeedforwardTable
+
 Vector = npt.NDArray[np.float64]
 
 PULSE = 0
@@ -62,8 +65,9 @@ class Task:
     noise: float  # rms of one reading, as measured
     max_voltage: float
     max_width: float
-    table: Any = None  # FeedforwardTable or None
+    table: FeedforwardTable | None = None
     gains: tuple[float, float] = (1.0, 1.0)  # of this device, potentiation and depression
+    sweeps: tuple[Sweep, Sweep] | None = None  # measured feedforward sweeps, potentiation and depression
 
     def reachable(self, target: float) -> bool:
         """Whether the target lies in the window; what does not is UNREACHABLE and gets no pulse."""

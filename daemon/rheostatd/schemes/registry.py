@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from rheostatd.schemes.ffp import FFP
+from rheostatd.schemes.incremental import INCREMENTAL
+from rheostatd.schemes.levels import LEVELS
 from rheostatd.schemes.policy import Scheme
 
-SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in (FFP,)}
+SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in (FFP, LEVELS, INCREMENTAL)}
 
 
 def build(name: str, parameters: Mapping[str, float]) -> Any:
