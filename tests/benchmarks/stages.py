@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.stages
 
-All on one virtual bench: the bare bus (an error query), the driver, the rig, the plant (limits, counting), the plant with
-the record of pulses on this disk and on one that takes 4 ms longer for every commit.
+All on one virtual bench: the bare bus (an error query), the driver, the rig, the plant (limits, counting), the plant
+with the record of pulses on this disk and on one that takes 4 ms longer for every commit.
 """
 
 from __future__ import annotations

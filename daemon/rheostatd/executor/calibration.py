@@ -94,7 +94,8 @@ def measure(
     window: LRS, HRS, ohm, as read; version, created (unix time, s): written into the table; drive: limits of the
     initialisation; failed: told each other device that has no gain (it is left out of the table) and why.
     Raises CalibrationFailed when the full device does not reach the ends of the window or does not respond, ValueError
-    when the specification makes no sense. Exceptions of plants pass through.
+    when the specification makes no sense. Exceptions of plants pass through; CalibrationFailed, raised by the plant of
+    another device, ends only that device.
     """
     check(spec)
     drive = drive or Drive()
@@ -120,7 +121,10 @@ def measure(
     gains = {spec.device: (1.0, 1.0)}
     for number, device in enumerate(others):
         plant = plant_of(device)
-        result, pulses, here = measure_gain(plant, table, spec.gain_pulses, drive)
+        try:
+            result, pulses, here = measure_gain(plant, table, spec.gain_pulses, drive)
+        except CalibrationFailed as failure:  # a limit or the instrument ended the work on this device
+            result, pulses, here = failure.outcome, 0, math.nan
         if isinstance(result, Outcome):
             if failed is not None:
                 failed(device, result)

@@ -256,3 +256,39 @@ def test_every_pulse_that_the_instrument_saw_is_in_the_record_and_was_leased_bef
     np.testing.assert_array_equal(trace["resistance"], events["A2"]["resistance"])
     executor.send(messages.FetchTrace(4, "j1", "F4"))
     assert "F4" in executor.until(messages.Fetched)[0].error
+
+
+def test_a_calibration_that_meets_a_limit_fails_with_its_name_and_leaves_no_table(kit: Any) -> None:
+    bench = kit.folder / "bench.toml"
+    bench.write_text(kit.embedded().replace("max_energy_j = 2.0", "max_energy_j = 1e-4"))
+    executor = kit.executor(str(bench))
+    spec = wire.Calibrate(device="A1", others=("A2",), voltages=(0.5, 1.0))
+    executor.run("c1", spec)
+    finished, result = executor.finished("c1")
+    assert finished.state is JobState.FAILED
+    assert finished.error_code == "calibration.limit"
+    assert "max_energy_j" in finished.error
+    assert result == {}
+    assert finished.table is None
+
+
+def test_an_open_device_gets_its_outcome_without_a_pulse_and_the_job_goes_on(kit: Any) -> None:
+    kit.add_table((*DEVICES, "B1"))
+    bench = kit.folder / "bench.toml"
+    wired = kit.embedded().replace('T3 = "1307"', 'T3 = "?"').replace('T3 = "2303"', 'T3 = "1307"')
+    bench.write_text(wired.replace('T3 = "?"', 'T3 = "2303"'))  # the T3 terminals of A2 and B1 crossed
+    executor = kit.executor(str(bench))
+    spec, arrays = kit.program(("A2", "A3"), {"A2": [800.0, 810.0], "A3": [800.0]}, tolerance=0.3)
+    executor.run("j1", spec, arrays)
+    finished, result = executor.finished("j1")
+    assert finished.state is JobState.DONE
+    assert result["outcome"].tolist() == [Outcome.OPEN, Outcome.OPEN, Outcome.VERIFIED]
+    assert result["pulses"][:2].sum() == 0
+    assert executor.happened("device.failed")[0].data["outcomes"] == {"open": 2}
+    assert executor.happened("device.verified")[0].data["device"] == "A3"
+
+    executor.run("c1", wire.Calibrate(device="A1", others=("A2", "A3"), voltages=(1.0, 4.0, 7.0), max_train=30))
+    calibrated, _ = executor.finished("c1", 120.0)
+    assert calibrated.state is JobState.DONE, calibrated.error
+    assert set(calibrated.table.gains) == {"A1", "A3"}
+    assert calibrated.totals.outcomes == {"open": 1}
