@@ -6,6 +6,7 @@ newest event it includes), and drops what it then receives with a lower number: 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
 from collections.abc import Callable
@@ -39,8 +40,7 @@ class Events:
         first = self._kept[0][0].sequence if self._kept else self.sequence + 1
         found: list[wire.Event] = []
         size = 0
-        for index in range(max(0, after + 1 - first), len(self._kept)):
-            event, length = self._kept[index]
+        for event, length in itertools.islice(self._kept, max(0, after + 1 - first), None):
             size += length
             if size > REPLAY_BYTES and found:
                 break

@@ -112,6 +112,21 @@ def test_a_damaged_journal_is_named_and_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "jobs.db").read_bytes().startswith(b"these are not")
 
 
+def test_without_the_rig_extra_one_sentence_says_what_to_install(tmp_path: Path) -> None:
+    root = Path(__file__).parents[3]
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True, timeout=60)
+    bare = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    ended = subprocess.run(
+        [str(bare), "-m", "rheostatd", "--data", str(tmp_path / "data")],
+        capture_output=True, text=True, timeout=30, check=False,
+        env={"PYTHONPATH": os.pathsep.join(str(root / room) for room in ("client", "daemon", "hal"))},
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert len(ended.stderr.splitlines()) == 1, ended.stderr
+    assert "pip install 'rheostat[rig]'" in ended.stderr
+    assert "pyvisa" in ended.stderr
+
+
 def test_help_shows_an_example_and_version_the_version() -> None:
     assert "rheostatd --config bench.toml" in rheostatd("--help").stdout
     assert rheostatd("--version").stdout.startswith("rheostatd 0.")

@@ -106,7 +106,7 @@ def test_a_daemon_without_a_bench_file_programs_devices_through_every_layer(rheo
     assert set(daemon.call.arrays) == set(wire.FeedforwardTable.ARRAYS)
     device = daemon.call(wire.ListDevices()).devices[0]
     assert (device.name, device.suspect) == ("A1", False)
-    assert device.resistance == pytest.approx(805.0, abs=1.0)
+    assert device.resistance == pytest.approx(805.0, abs=2.0)
     began = time.monotonic()
     assert daemon.stop() == 0
     assert time.monotonic() - began < 10.0
@@ -118,7 +118,8 @@ def test_a_daemon_without_a_bench_file_programs_devices_through_every_layer(rheo
     again.call(wire.Submit(job_id="read", spec=wire.Read(devices=("A1",), readings=8)))
     again.call.wait("read")
     again.call(wire.GetResult(job_id="read"))
-    assert np.mean(again.call.arrays["resistance"]) == pytest.approx(device.resistance, abs=1.0)  # the same die
+    reading = np.mean(again.call.arrays["resistance"])  # of the same die, through contacts made anew
+    assert reading == pytest.approx(device.resistance, abs=3.0)
 
 
 def in_mid_job(rheostatd: Any, program: Any) -> Any:
