@@ -102,7 +102,7 @@ class Demo:
                 return 130
             finally:
                 _stop(daemon)
-        self.console.print(f"\nThe report is {report.resolve()}", markup=False, soft_wrap=True)
+        self.console.print(f"The report is {report.resolve()}", markup=False, soft_wrap=True)
         self.console.print(f"({time.monotonic() - began:.0f} s in all)")
         return 0
 

@@ -22,9 +22,9 @@ DAEMON_FILE = "daemon.json"
 class LocalDaemon:
     """`rheostatd` with a data folder of its own on a free port; a context manager that stops it in the end.
 
-    It does not share the terminal's Ctrl-C, so that whoever started it decides when it stops. Its output goes to
-    <data>/rheostatd.log. `variables` come on top of this process's environment. Raises MissingExtra when the daemon
-    is not installed.
+    It does not share the terminal's Ctrl-C, so that whoever started it decides when it stops. `was_ready`: whether
+    `ready` has seen it ready. Its output goes to <data>/rheostatd.log. `variables` come on top of this process's
+    environment. Raises MissingExtra when the daemon is not installed.
     """
 
     def __init__(self, data: Path, config: Path | None = None, variables: Mapping[str, str] | None = None) -> None:
@@ -33,6 +33,7 @@ class LocalDaemon:
         data.mkdir(parents=True, exist_ok=True)
         (data / DAEMON_FILE).unlink(missing_ok=True)
         self.data = data
+        self.was_ready = False
         self.log = data / "rheostatd.log"
         command = [sys.executable, "-m", "rheostatd", "--data", str(data), "--port", "0"]
         if config is not None:
@@ -61,7 +62,9 @@ class LocalDaemon:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError, json.JSONDecodeError, KeyError):
-                return str(json.loads((self.data / DAEMON_FILE).read_text())["address"])
+                address = str(json.loads((self.data / DAEMON_FILE).read_text())["address"])
+                self.was_ready = True
+                return address
             if self._process.poll() is not None:
                 raise DaemonUnavailable(f"rheostatd ended with status {self._process.returncode}:\n{self.tail()}")
             if waiting is not None:
@@ -74,6 +77,9 @@ class LocalDaemon:
 
         After `patience` s it and all it started are killed; then, as after a crash, nothing is known of the rig.
         """
+        if not self.was_ready:  # only when it is up does it know how to stop
+            with contextlib.suppress(DaemonUnavailable):
+                self.ready(patience)
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
