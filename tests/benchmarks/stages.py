@@ -22,9 +22,10 @@ from rheostat_hal.bench import load, with_resources
 from rheostat_hal.bench_rig import BenchRig, open_rig
 from rheostat_hal.values import Pulse
 from rheostat_hal.virtual.launch import launch
-from rheostatd.executor.leases import Ledger, Visit
+from rheostatd.executor.leases import Ledger
 from rheostatd.executor.limits import Envelope
 from rheostatd.executor.plant import RigPlant
+from rheostatd.executor.visit import Visit
 from rheostatd.journal.store import DELAY_VARIABLE
 
 EVENTS = 1000

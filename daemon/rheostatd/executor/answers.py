@@ -7,12 +7,13 @@ from rheostatd import messages
 from rheostatd.errors import DaemonError, JournalError
 from rheostatd.executor.plan import plan
 from rheostatd.executor.station import Station
-from rheostatd.journal.pulses import PulseRecord, joined_events, trace_arrays
+from rheostatd.journal.blocks import EVENT, joined, trace_arrays
+from rheostatd.journal.pulses import PulseRecord
 
 
 def fetch_trace(station: Station, command: messages.FetchTrace) -> None:
     """Answers from the record: everything that is durable by now."""
-    events, error = joined_events(()), None
+    events, error = joined((), EVENT), None
     try:
         events = station.ledger.ask(PulseRecord.events, command.job_id, command.device)
     except JournalError as failure:

@@ -12,9 +12,9 @@ import structlog
 from rheostat import wire
 from rheostatd import messages
 from rheostatd.executor.answers import answer_dry, fetch_trace
-from rheostatd.executor.leases import Visit
 from rheostatd.executor.plant import RigPlant
 from rheostatd.executor.station import Station
+from rheostatd.executor.visit import Visit
 
 log = structlog.get_logger()
 

@@ -12,8 +12,8 @@ from rheostat import wire
 from rheostat_hal.errors import RefusedError
 from rheostat_hal.rig import Rig
 from rheostat_hal.values import Event, Pulse, Status
-from rheostatd.executor.leases import Visit
 from rheostatd.executor.limits import Envelope, expected_conductance, write_conductance
+from rheostatd.executor.visit import Visit
 
 log = structlog.get_logger()
 

@@ -13,7 +13,8 @@ from rheostat.wire import Outcome
 from rheostatd import messages
 from rheostatd.executor.results import VALUES, result_arrays
 from rheostatd.executor.station import Station
-from rheostatd.journal.pulses import JobRecord, PulseRecord, trace_arrays
+from rheostatd.journal.blocks import trace_arrays
+from rheostatd.journal.pulses import JobRecord, PulseRecord
 
 
 def rebuild(station: Station, job_id: str) -> tuple[messages.Finished, wire.Arrays] | None:

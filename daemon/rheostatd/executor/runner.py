@@ -23,7 +23,7 @@ from rheostatd.executor.program import ProgramRun
 from rheostatd.executor.provenance import of_programme, provenance
 from rheostatd.executor.requests import check_calibrate, check_initialise, check_program, check_read
 from rheostatd.executor.station import Station
-from rheostatd.journal.pulses import joined_events, trace_arrays
+from rheostatd.journal.blocks import EVENT, joined, trace_arrays
 
 log = structlog.get_logger()
 
@@ -135,7 +135,7 @@ def _conclude(station: Station, prepared: _Prepared, ended: Ended) -> Ended:
     arrays = dict(ended.arrays)
     if isinstance(prepared.body, ProgramRun):
         for number, device in enumerate(prepared.body.programme.spec.traces):
-            events = joined_events(job.kept.get(device, []))
+            events = joined(job.kept.get(device, []), EVENT)
             arrays.update({f"trace_{number}_{name}": array for name, array in trace_arrays(events).items()})
     devices = tuple(station.device(name) for name in job.touched)
     ended.finished = messages.Finished(

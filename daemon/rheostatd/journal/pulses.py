@@ -3,58 +3,26 @@
 A lease is an intent: this device, under this scheme, up to `pulses` write pulses within an envelope. It is committed
 before the first of them. The transaction that commits the next lease (a Turn) carries what has happened since the
 last one. A lease still open after a crash names a device that may have been pulsed: it is `suspect` until it has
-been read again. Blocks are packed arrays (EVENT, OUTCOME), one element per exchange with the rig or target done.
+been read again. Blocks are packed arrays, see `blocks`.
 """
 
 from __future__ import annotations
 
 import json
-import struct
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import numpy.typing as npt
 
 from rheostat import wire
-from rheostatd.errors import JournalCorrupt, UnknownTable, possible
+from rheostatd.errors import UnknownTable, possible
 from rheostatd.journal.arrays import ArrayFiles
+from rheostatd.journal.blocks import EVENT, OUTCOME, joined
 from rheostatd.journal.store import Store
-
-# One exchange: index of the target (-1: before the first), readings, V (nan: readings only), s, mean ohm, J, s of rig
-# time.
-EVENT = np.dtype(
-    [
-        ("target", "<i4"),
-        ("reads", "<i4"),
-        ("voltage", "<f8"),
-        ("width", "<f8"),
-        ("resistance", "<f8"),
-        ("energy", "<f8"),
-        ("duration", "<f8"),
-    ]
-)
-pack_event = struct.Struct("<iiddddd").pack
-
-# One target done: its index, wire.Outcome, pulses, reads, ohm, ohm, J, s, s.
-OUTCOME = np.dtype(
-    [
-        ("target", "<i4"),
-        ("outcome", "<i4"),
-        ("pulses", "<i4"),
-        ("reads", "<i4"),
-        ("achieved", "<f8"),
-        ("uncertainty", "<f8"),
-        ("energy", "<f8"),
-        ("rig_time", "<f8"),
-        ("wall_time", "<f8"),
-    ]
-)
-pack_outcome = struct.Struct("<iiiiddddd").pack
 
 _STEPS = (
     (
@@ -253,12 +221,12 @@ class PulseRecord:
     def events(self, job: str, device: str) -> npt.NDArray[Any]:
         """Every exchange with one device in one job, dtype EVENT, oldest first."""
         rows = self._store.query("select events from blocks where job = ? and device = ? order by id", (job, device))
-        return _joined((row[0] for row in rows), EVENT)
+        return joined((row[0] for row in rows), EVENT)
 
     def outcomes(self, job: str) -> npt.NDArray[Any]:
         """Every target of a job that was done, dtype OUTCOME, oldest first."""
         rows = self._store.query("select outcomes from blocks where job = ? order by id", (job,))
-        return _joined((row[0] for row in rows), OUTCOME)
+        return joined((row[0] for row in rows), OUTCOME)
 
     def leased(self, job: str) -> dict[str, tuple[int, int, bool]]:
         """device -> (leases of a job, write pulses they allowed, whether one of them was lost in a crash)."""
@@ -293,21 +261,3 @@ class PulseRecord:
             raise UnknownTable(f"there is no feedforward table {version!r}: {possible(version, known)}")
         info = msgspec.msgpack.decode(rows[0][0], type=wire.TableInfo)
         return wire.FeedforwardTable.from_arrays(info, self._files.read_all(json.loads(rows[0][1])))
-
-
-def trace_arrays(events: npt.NDArray[Any]) -> wire.Arrays:
-    """The arrays of wire.Trace from EVENT."""
-    fields = ("voltage", "width", "resistance", "reads", "energy", "target")
-    return {name: np.ascontiguousarray(events[name]) for name in fields}
-
-
-def joined_events(blocks: Iterable[bytes]) -> npt.NDArray[Any]:
-    """Packed events one after another, as an array of dtype EVENT. Raises JournalCorrupt."""
-    return _joined(blocks, EVENT)
-
-
-def _joined(blobs: Iterable[bytes], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    raw = b"".join(blobs)
-    if len(raw) % dtype.itemsize:
-        raise JournalCorrupt(f"a block of {len(raw)} bytes in pulses.db is not whole")
-    return np.frombuffer(raw, dtype)

@@ -290,5 +290,6 @@ def test_an_open_device_gets_its_outcome_without_a_pulse_and_the_job_goes_on(kit
     executor.run("c1", wire.Calibrate(device="A1", others=("A2", "A3"), voltages=(1.0, 4.0, 7.0), max_train=30))
     calibrated, _ = executor.finished("c1", 120.0)
     assert calibrated.state is JobState.DONE, calibrated.error
-    assert set(calibrated.table.gains) == {"A1", "A3"}
-    assert calibrated.totals.outcomes == {"open": 1}
+    assert "A2" not in calibrated.table.gains
+    assert calibrated.totals.outcomes["open"] == 1
+    assert calibrated.totals.done == calibrated.totals.total

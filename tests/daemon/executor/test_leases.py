@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from rheostat import wire
 from rheostatd.errors import JournalCorrupt, JournalFull
-from rheostatd.executor.leases import Ledger, Visit
-from rheostatd.journal.pulses import EVENT, PulseRecord, joined_events, pack_event
+from rheostatd.executor.leases import Ledger
+from rheostatd.executor.visit import Visit
+from rheostatd.journal.blocks import EVENT, joined, pack_event
+from rheostatd.journal.pulses import PulseRecord
 
 SPEC = wire.Program(devices=("A1", "A2"), tolerance=0.137)
 ARRAYS = {"targets": np.array([800.0, 810.0]), "device": np.array([0, 1], np.int32)}
@@ -184,9 +186,9 @@ number = st.floats(allow_nan=True, allow_infinity=True)
 @given(st.lists(st.tuples(*[st.integers(-(2**31), 2**31 - 1)] * 2, *[number] * 5)))
 def test_packed_events_come_back_bit_for_bit(events: list[tuple[float, ...]]) -> None:
     packed = [pack_event(*event) for event in events]
-    assert joined_events(packed).tobytes() == np.array(events, EVENT).tobytes()
+    assert joined(packed, EVENT).tobytes() == np.array(events, EVENT).tobytes()
 
 
 def test_half_an_event_is_corruption_and_not_a_number() -> None:
     with pytest.raises(JournalCorrupt):
-        joined_events([pack_event(0, 1, 1.0, 0.8, 800.0, 0.01, 0.85)[:-1]])
+        joined([pack_event(0, 1, 1.0, 0.8, 800.0, 0.01, 0.85)[:-1]], EVENT)
