@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -82,7 +82,7 @@ class Demo:
         self.bars = Progress(
             TextColumn("{task.description:<10}"),
             BarColumn(bar_width=30),
-            TextColumn("{task.percentage:>3.0f} %"),
+            TaskProgressColumn(),
             TextColumn("{task.fields[detail]}"),
             TimeElapsedColumn(),
             console=console,
@@ -113,13 +113,13 @@ class Demo:
             say(f"{len(known)} devices; {' and '.join(i.model for i in rig.status().instruments)} over loopback")
         with rig:
             devices = [device.name for device in known][: self.form.devices]
-            table = self._calibrate(rig, devices)
+            table, calibration = self._calibrate(rig, devices)
             data, model = self._train()
             done = self._program(rig, devices, model, data)
             self._show(done)
-            return self._report(rig, done, table, data)
+            return self._report(rig, done, table, calibration, data)
 
-    def _calibrate(self, rig: Rig, devices: list[str]) -> wire.FeedforwardTable:
+    def _calibrate(self, rig: Rig, devices: list[str]) -> tuple[wire.FeedforwardTable, wire.Job]:
         first, others = devices[0], devices[1:]
         options: dict[str, Any] = {
             "voltages": self.form.voltages,
@@ -139,7 +139,7 @@ class Demo:
                 f"took {units.duration(result.job.rig_time)} of rig time, {result.job.pulses:,} write pulses;"
                 f" read noise {1e3 * table.info.noise:.0f} mΩ rms"
             )
-        return table
+        return table, result.job
 
     def _train(self) -> tuple[DataSet, Any]:
         with self._step("train", "loading torch and aihwkit") as say:
@@ -177,7 +177,9 @@ class Demo:
             )
         return done
 
-    def _report(self, rig: Rig, done: Transfer, table: wire.FeedforwardTable, data: DataSet) -> Path:
+    def _report(
+        self, rig: Rig, done: Transfer, table: wire.FeedforwardTable, calibration: wire.Job, data: DataSet
+    ) -> Path:
         with self._step("report", "figures") as say:
             from rheostat.figures import report
 
@@ -195,6 +197,7 @@ class Demo:
                         "epochs": self.form.epochs,
                         "seed": SEED,
                     },
+                    "calibrated": {"pulses": calibration.pulses, "rig_time": units.duration(calibration.rig_time)},
                     "data": {"name": data.name, "train": len(data.train_labels), "test": len(data.test_labels)},
                 },
             )

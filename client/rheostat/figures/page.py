@@ -42,6 +42,7 @@ figcaption b { color: var(--ink); }
 footer { color: var(--soft); font-size: .85rem; margin-top: 3rem; border-top: 1px solid var(--line);
   padding-top: .7rem; }
 @media print { main { max-width: none; padding: 0; } body { font-size: 10.5pt; }
+  .cards { grid-template-columns: repeat(5, 1fr); } footer { margin-top: 1rem; }
   figure, .cards, tr { break-inside: avoid; } h2 { break-after: avoid; } @page { margin: 16mm; } }
 """
 

@@ -150,8 +150,7 @@ def _figures(transfer: Transfer, table: FeedforwardTable | None, measured: Seque
 def _provenance(transfer: Transfer, status: Status | None, details: Mapping[str, Any] | None) -> dict[str, Any]:
     content: dict[str, Any] = dict(details or {})
     content["mapping"] = {**transfer.layers[0].mapping.as_dict(), **_ranges(transfer.layers)}
-    content["job"] = transfer.result.job.job_id
-    content.update(transfer.result.provenance)
+    content.update({"job_id": transfer.result.job.job_id, **transfer.result.provenance})
     if status is not None:
         content["daemon"] = {"version": status.version, "bench": status.bench, "virtual": status.virtual}
         content["instruments"] = {
