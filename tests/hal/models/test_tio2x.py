@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rheostat_hal.models import rng, tio2x
@@ -34,6 +34,7 @@ def pulsed(state, params, voltage, width, generator):
     return after
 
 
+@settings(deadline=None)  # the first example may compile
 @given(RESISTANCES, VOLTAGES, WIDTHS, st.integers(0, 2**64 - 1), st.floats(0.0, 32.5), st.floats(0.0, 2.4))
 def test_potentiation_never_raises_and_depression_never_lowers_resistance(r, voltage, width, seed, loose_p, loose_d):
     state, params = device(r)
@@ -46,6 +47,7 @@ def test_potentiation_never_raises_and_depression_never_lowers_resistance(r, vol
     assert 0.0 <= after[tio2x.LOOSE_DEPRESSION] <= 2.4
 
 
+@settings(deadline=None)  # the first example may compile
 @given(RESISTANCES, VOLTAGES, WIDTHS, st.integers(0, 2**32))
 def test_a_pulse_never_runs_past_the_limit_of_its_voltage(r, voltage, width, seed):
     state, params = device(r)
@@ -56,6 +58,7 @@ def test_a_pulse_never_runs_past_the_limit_of_its_voltage(r, voltage, width, see
         assert after <= max(r, params[tio2x.DEP_BASE] - params[tio2x.DEP_SLOPE] * voltage) + 1e-9
 
 
+@settings(deadline=None)  # the first example may compile
 @given(st.floats(-0.19, 0.19), WIDTHS)
 def test_a_read_voltage_moves_nothing_and_draws_nothing(voltage, width):
     state, params = device()
@@ -65,6 +68,7 @@ def test_a_read_voltage_moves_nothing_and_draws_nothing(voltage, width):
     assert np.array_equal(generator, before)
 
 
+@settings(deadline=None)  # the first example may compile
 @given(RESISTANCES, VOLTAGES, st.lists(st.floats(1e-3, 1.0), min_size=2, max_size=6), st.floats(0.0, 32.5))
 def test_without_noise_a_pulse_cut_in_pieces_is_the_whole_pulse(r, voltage, widths, loose):
     state, params = quiet(r)
