@@ -22,7 +22,7 @@ def by_label(done):
 
 
 def test_a_perfect_rig_gives_the_ideally_quantised_network(scripted_rig):
-    model, images = small_model(), torch.rand(5, 1, 4, 4)
+    model, images = small_model(), torch.randn(5, 1, 4, 4)
     done = transfer(model, scripted_rig())
     ideal = networks.with_weights(model, {la.name: la.mapping.quantise(la.weights) for la in done.layers})
     with torch.no_grad():
