@@ -102,7 +102,7 @@ def nominal() -> Vector:
 def params_of_die(seed: int, n: int) -> Vector:
     """Parameters of the `n` devices of a die, (n, P). A larger die of the same seed begins with the same devices.
 
-    Device to device: 3 % rms in the rates together and 1.5 % in each, 0.8 ohm and 0.5 % in the limits, 12 ohm in the
+    Device to device: 2.5 % rms in the rates together and 1.5 % in each, 0.6 ohm and 0.4 % in the limits, 12 ohm in the
     pristine resistance, 1 % in the conductance ratios; nothing farther out than 2 rms, so that LRS and HRS can be
     reached by all of them within +-7 V. (The paper calls the variation low, ESI Fig. S2, without a number.)
     """
@@ -110,13 +110,13 @@ def params_of_die(seed: int, n: int) -> Vector:
     if n == 0:
         return params
     draws = np.clip(np.random.default_rng(seed).normal(size=(n, 13)), -2.0, 2.0)
-    common = 1.0 + 0.03 * draws[:, 0]
+    common = 1.0 + 0.025 * draws[:, 0]
     params[:, KP] *= common * (1.0 + 0.015 * draws[:, 1])
     params[:, KD] *= common * (1.0 + 0.015 * draws[:, 2])
-    params[:, POT_BASE] += 0.8 * draws[:, 3]
-    params[:, DEP_BASE] += 0.8 * draws[:, 4]
-    params[:, POT_SLOPE] *= 1.0 + 0.005 * draws[:, 5]
-    params[:, DEP_SLOPE] *= 1.0 + 0.005 * draws[:, 6]
+    params[:, POT_BASE] += 0.6 * draws[:, 3]
+    params[:, DEP_BASE] += 0.6 * draws[:, 4]
+    params[:, POT_SLOPE] *= 1.0 + 0.004 * draws[:, 5]
+    params[:, DEP_SLOPE] *= 1.0 + 0.004 * draws[:, 6]
     params[:, PRISTINE] += 12.0 * draws[:, 7]
     params[:, G12 : G24 + 1] *= 1.0 + 0.01 * draws[:, 8:13]
     return params
