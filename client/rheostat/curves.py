@@ -68,10 +68,10 @@ def dr_map(trains: Sequence[Train], direction: int, voltages: Vector, resistance
 
     A smooth surface, bilinear between nodes at the trains' voltages and every twelfth of the resistance axis, whose
     second differences are penalised along both axes: the smoothest whose generalised cross-validation score lies
-    within one standard error of the best. No law of the
-    device is assumed: where a train did not go the surface continues straight on, and where it would be negative the
-    pulse moves nothing. Pulses scatter in proportion to their step (the share is estimated) and by `noise` (rms of one
-    reading, ohm); outliers count little (Tukey's biweight); what a train shows of the stroke before it is left out.
+    within one standard error of the best. No law of the device is assumed: where a train did not go the surface
+    continues straight on, and where it would be negative the pulse moves nothing. Pulses scatter in proportion to their
+    step (the share is estimated) and by `noise` (rms of one reading, ohm); outliers count little (Tukey's biweight);
+    what a train shows of the stroke before it is left out.
     """
     chosen = sorted((t for t in trains if t.direction == direction and len(t.readings) > 1), key=lambda t: t.voltage)
     rows = np.array(sorted({t.voltage for t in chosen}))
@@ -140,7 +140,7 @@ def _fit(design: Vector, steps: Vector, counts: Vector, noise: float, penalty: V
 
 
 def _gcv(design: Vector, steps: Vector, weights: Vector, normal: Vector, right: Vector, penalty: Vector) -> float:
-    """Generalised cross-validation score of one choice of smoothing."""
+    """Generalised cross-validation score of one choice of smoothing; 1.4 guards against undersmoothing."""
     system = normal + penalty + 1e-9 * np.eye(len(normal))
     nodes = np.linalg.solve(system, right)
     freedom = float(np.trace(np.linalg.solve(system, normal)))
