@@ -58,11 +58,11 @@ class FlexSession:
             self.channel.close()
 
     def _execute(self, line: str) -> None:
+        self.channel.forget_aborts()  # that came while nothing ran here, also if another's line still does
         try:
             while not self._analyser.lock.acquire(blocking=False):
                 self.channel.sleep(0.005)  # another connection's line runs; an AB of ours still passes
             try:
-                self.channel.forget_aborts()
                 self._hold = False
                 before = len(self._data)
                 self._analyser.run(line, self)

@@ -43,11 +43,11 @@ class TspSession:
             self.channel.close()
 
     def _execute(self, line: str) -> None:
+        self.channel.forget_aborts()  # that came while nothing ran here, also if another's line still does
         try:
             while not self._instrument.lock.acquire(blocking=False):
                 self.channel.sleep(0.005)
             try:
-                self.channel.forget_aborts()
                 self._instrument.run(line, self)
             finally:
                 self._instrument.lock.release()
