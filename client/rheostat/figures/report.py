@@ -87,7 +87,7 @@ def _sentence(transfer: Transfer) -> str:
 
 def _in_turn(transfer: Transfer) -> str:
     counts = np.bincount(transfer.placement.device[: transfer.programmed])
-    fewest, most = int(counts.min()), int(counts.max())
+    fewest, most = int(np.min(counts)), int(np.max(counts))
     per_device = f"{most}" if fewest == most else f"{fewest} to {most}"
     return IN_TURN.format(per_device=per_device, devices=len(counts), weights=transfer.programmed)
 
