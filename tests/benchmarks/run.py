@@ -18,9 +18,11 @@ GROUPS = {"bus": bus.measure, "status": front.measure, "journal": journal.measur
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure rheostat beside its references.")
-    parser.add_argument("groups", nargs="*", choices=[[], *GROUPS], help="which ones (default: all)")
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"which of {', '.join(GROUPS)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="few rounds: to try the harness, not to quote")
     arguments = parser.parse_args()
+    if unknown := set(arguments.groups) - set(GROUPS):
+        parser.error(f"no group {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
     rows: list[Row] = []
     for name in arguments.groups or GROUPS:
         start = time.monotonic()
