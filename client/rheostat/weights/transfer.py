@@ -98,11 +98,6 @@ class Transfer:
         return sum(int(layer.programmed.sum()) for layer in self.layers)
 
     @property
-    def shared(self) -> int:
-        """Verified weights without a reading of their own: the device stood at the same level for the one before."""
-        return int(np.count_nonzero(self.result.verified & (self.result.reads == 0)))
-
-    @property
     def unread(self) -> int:
         """Programmed weights whose device gave no reading: they stand at the HRS end of the window."""
         return sum(int((layer.programmed & ~np.isfinite(layer.achieved)).sum()) for layer in self.layers)
@@ -130,7 +125,6 @@ class Transfer:
         for name, count in self.result.outcomes().items():
             rows.append(Row("outcomes", name.replace("_", " "), f"{count:,} ({100 * count / total:.1f} %)"))
         for label, count in (
-            ("of these, on the readings of an equal target", self.shared),
             ("not programmed, at their ideal level", self.weights - total),
             ("without a reading, taken as HRS", self.unread),
             ("clipped to the range", self.clipped),

@@ -27,8 +27,9 @@ from rheostatd.schemes.policy import ACCEPT, GIVE_UP, READ, Task, Vector
 TOLERANCE, CONFIDENCE, NOISE, LRS, HRS, MAX_VOLTAGE, MAX_WIDTH, MIN_READINGS, MAX_READINGS = range(9)
 PARAMS = 9
 
-# State. MEAN and COUNT hold while no write pulse has been asked for; PENDING marks that one has been.
-MEAN, COUNT, PENDING, PREVIOUS, PREVIOUS_COUNT, CHI2, DEGREES, BAD, PROBED, STDERR, RATIO = range(11)
+# State. MEAN and COUNT hold while no write pulse has been asked for; PENDING marks that one has been; CARRIED that the
+# estimate is of readings for an earlier target: good for the choice of a write pulse, not for acceptance.
+MEAN, COUNT, PENDING, PREVIOUS, PREVIOUS_COUNT, CHI2, DEGREES, BAD, PROBED, STDERR, CARRIED = range(11)
 STATE = 11
 
 PULSE_NEEDED = -1  # the judge's answer when neither acceptance nor more readings help
@@ -113,6 +114,7 @@ def noise_of(params: Vector, state: Vector) -> float:
 def forget(state: Vector) -> None:
     """A new target begins: what is known stays, unless a pulse has been asked for whose reading never came."""
     state[BAD] = 0.0
+    state[CARRIED] = 1.0
     if state[PENDING] != 0.0:
         state[PENDING] = 0.0
         state[COUNT] = 0.0
@@ -122,6 +124,7 @@ def forget(state: Vector) -> None:
 def absorb(params: Vector, state: Vector, reading: float, readings: int) -> None:
     """Merge the mean of new readings into the estimate, or begin a new one after a write pulse."""
     n = float(readings)
+    state[CARRIED] = 0.0
     if state[PENDING] == 1.0:
         state[PENDING] = 2.0  # a pulse was applied: the scheme may compare PREVIOUS with MEAN
         state[PREVIOUS] = state[MEAN]
@@ -166,9 +169,12 @@ def judge(params: Vector, state: Vector, target: float, reading: float, readings
     noise = noise_of(params, state)
     state[STDERR] = noise / math.sqrt(count)
     offset = state[MEAN] - target
+    needed = max(params[MIN_READINGS], readings_needed(offset, noise, tolerance, confidence, limit))
+    if state[CARRIED] != 0.0 and needed <= limit:  # each target is verified by readings of its own
+        state[COUNT] = 0.0
+        return READ, int(min(needed, _MAX_GROUP))
     if count >= params[MIN_READINGS] and probability(offset, state[STDERR], tolerance) >= confidence:
         return ACCEPT, 0
-    needed = max(params[MIN_READINGS], readings_needed(offset, noise, tolerance, confidence, limit))
     if count < needed <= limit:
         return READ, int(min(needed - count, _MAX_GROUP))
     if probability(0.0, noise / math.sqrt(limit), tolerance) < confidence:

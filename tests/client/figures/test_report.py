@@ -143,10 +143,3 @@ def test_the_same_run_gives_the_same_report():
 )
 def test_nested_provenance_becomes_rows(content, rows):
     assert page.flatten(content) == rows
-
-
-def test_targets_verified_on_the_reading_before_are_told_apart():
-    transfer = a_transfer()
-    transfer.result.arrays["reads"][:2] = 0
-    assert transfer.shared == 2
-    assert "of these, on the readings of an equal target 2" in Page(report.document(transfer, title="t")).text

@@ -40,6 +40,18 @@ def test_random_targets_are_verified_and_what_is_verified_is_true(driver_of, pla
     assert inside.mean() >= 0.95
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_target_is_verified_by_readings_of_its_own(driver_of, plant_of, scheme):
+    driver = driver_of(scheme, plant_of(seed=4, resistance=812.0))
+    first = driver.to(810.0)
+    before = driver.plant.reads
+    second = driver.to(810.0)  # the device already stands there
+    assert first.outcome == second.outcome == Outcome.VERIFIED
+    assert second.pulses == 0
+    assert second.reads == driver.plant.reads - before >= 2
+    assert second.estimate != first.estimate
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(SCHEMES),
