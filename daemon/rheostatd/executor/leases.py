@@ -20,7 +20,7 @@ import structlog
 
 from rheostat import wire
 from rheostatd import messages
-from rheostatd.journal.pulses import Block, Known, Lease, PulseRecord, Turn
+from rheostatd.journal.pulses import Begin, Block, Known, Lease, PulseRecord, Turn
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -69,10 +69,10 @@ class Ledger:
     # ---- jobs ------------------------------------------------------------------------------------------------------
 
     def begin(self, job: str, spec: wire.Spec, arrays: wire.Arrays, provenance: dict[str, Any]) -> None:
+        """Goes to disk together with the job's first lease, or its end: before any pulse."""
         self._unsettled.clear()
         self._after.clear()
-        if self.recording:
-            self.ask(PulseRecord.begin, job, spec, arrays, provenance)
+        self._turn.begins.append(Begin(job, spec, arrays, provenance))
 
     def finish(
         self, job: str, state: wire.JobState, code: str | None = None, error: str | None = None
@@ -81,7 +81,7 @@ class Ledger:
 
         Gives the events that may be published now. When it raises, what is not on disk is kept for the next turn."""
         reports = [report for _, _, batch in self._unsettled for report in batch] + self._after
-        for future, turn, _ in self._unsettled:
+        for future, turn, _ in reversed(self._unsettled):
             if future.exception() is not None:
                 self._owe(turn)
         self._unsettled.clear()
@@ -94,6 +94,7 @@ class Ledger:
 
     def _owe(self, turn: Turn) -> None:
         """Puts what the disk has refused back in front of the next turn; its lease was never valid."""
+        self._turn.begins[:0] = turn.begins
         self._turn.closes[:0] = turn.closes
         self._turn.blocks[:0] = turn.blocks
 

@@ -74,10 +74,21 @@ class Block:
     suspect: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """A job begins: what was asked for, and the provenance of what will come of it."""
+
+    job: str
+    spec: wire.Spec
+    arrays: wire.Arrays
+    provenance: dict[str, Any]
+
+
 @dataclass(slots=True)
 class Turn:
-    """One transaction: leases that end, blocks that happened, the lease that begins."""
+    """One transaction: jobs that begin, leases that end, blocks that happened, the lease that begins."""
 
+    begins: list[Begin] = field(default_factory=list)
     closes: list[int] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     opens: Lease | None = None
@@ -141,34 +152,36 @@ class PulseRecord:
     def last_lease(self) -> int:
         return int(self._store.query("select coalesce(max(id), 0) from leases")[0][0])
 
-    def begin(self, job: str, spec: wire.Spec, arrays: wire.Arrays, provenance: dict[str, Any]) -> None:
-        hashes = json.dumps(self._files.write_all(arrays))
-        with self._store.transaction() as write:
-            write(
-                """insert into jobs (job, kind, spec, arrays, provenance, began) values (?, ?, ?, ?, ?, ?)
-                   on conflict (job) do update set ended = null, state = null, error_code = null, error = null,
-                   provenance = excluded.provenance""",
-                (job, type(spec).__name__.lower(), msgspec.msgpack.encode(spec), hashes, json.dumps(provenance),
-                 self._clock()),
-            )  # fmt: skip
-
     def commit(self, turn: Turn) -> None:
+        hashes = self._store_arrays(turn)
         with self._store.transaction() as write:
-            self._write(write, turn)
+            self._write(write, turn, hashes)
 
     def finish(
         self, job: str, state: wire.JobState, turn: Turn, error_code: str | None = None, error: str | None = None
     ) -> None:
         """The job's end and the last of its blocks, in one transaction."""
+        hashes = self._store_arrays(turn)
         with self._store.transaction() as write:
-            self._write(write, turn)
+            self._write(write, turn, hashes)
             write(
                 "update jobs set ended = ?, state = ?, error_code = ?, error = ? where job = ?",
                 (self._clock(), state.value, error_code, error, job),
             )
 
-    def _write(self, write: Callable[..., Any], turn: Turn) -> None:
+    def _store_arrays(self, turn: Turn) -> list[str]:
+        return [json.dumps(self._files.write_all(begin.arrays)) for begin in turn.begins]
+
+    def _write(self, write: Callable[..., Any], turn: Turn, hashes: list[str]) -> None:
         now = self._clock()
+        for begin, stored in zip(turn.begins, hashes, strict=True):
+            kind, spec = type(begin.spec).__name__.lower(), msgspec.msgpack.encode(begin.spec)
+            write(
+                """insert into jobs (job, kind, spec, arrays, provenance, began) values (?, ?, ?, ?, ?, ?)
+                   on conflict (job) do update set ended = null, state = null, error_code = null, error = null,
+                   provenance = excluded.provenance""",
+                (begin.job, kind, spec, stored, json.dumps(begin.provenance), now),
+            )
         for number in turn.closes:
             write("update leases set closed = ? where id = ?", (now, number))
         for block in turn.blocks:
