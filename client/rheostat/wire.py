@@ -351,7 +351,8 @@ class Result(Message, frozen=True, kw_only=True, tag="result"):
 
 class Trace(Message, frozen=True, kw_only=True, tag="trace"):
     """Arrays, one element per event: voltage (m,) f8 V (nan: a reading only), width (m,) f8 s, resistance (m,) f8 ohm
-    (mean of its readings), reads (m,) i4, energy (m,) f8 J, target (m,) i4 (index of the target in the job)."""
+    (mean of its readings), reads (m,) i4, energy (m,) f8 J, target (m,) i4 (index of the target in the
+    job; -1: the first look before a sweep)."""
 
     job_id: str
     device: str
