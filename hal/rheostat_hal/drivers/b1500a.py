@@ -21,9 +21,10 @@ OPEN_CIRCUIT = 1e-3  # of the read range: under it (1 uA of 1 mA, 100 kohm at 0.
 SHORTEST_PULSE = 5e-4  # s, MP/HRSMU (User's Guide)
 PULSE_STEP = 1e-4  # s, resolution of width and period (User's Guide)
 VOLTAGE_STEP = 1e-3  # V, resolution of the 20 V output range
-# s of one sample. High-resolution: assumed, the manual pages at hand give no figure. High-speed: 128 samples in a
-# power line cycle of 20 ms (Programming Guide, AIT).
-SAMPLE_TIME = {"high-resolution": 2e-3, "high-speed": 0.02 / 128}
+# s of one sample, and of a reading besides its samples. Assumed, the manual pages at hand give no figures; high-speed:
+# the step of its integration time (Programming Guide, AIT).
+SAMPLE_TIME = {"high-resolution": 2e-3, "high-speed": 2e-6}
+COMMAND_TIME = 3e-4
 QUEUE = 31  # the error queue holds 30
 RISK = (
     "a write pulse of {width:g} s is not timed by the pulse hardware: it is DV, PA, DV, and leaves the device at "
@@ -48,7 +49,7 @@ class B1500A:
         read_range = flex.voltage_range(limits.read_voltage)
         self._read_on = flex.force(self._t1, read_range, limits.read_voltage, limits.compliance)
         self._read_off = flex.force(self._t1, read_range, 0.0)
-        self._reading_time = config.averaging * SAMPLE_TIME[config.adc]
+        self._reading_time = COMMAND_TIME + config.averaging * SAMPLE_TIME[config.adc]
         self._most_readings = (flex.MAX_LINE - len(f"{self._read_on};{self._read_off};ERRX?")) // (
             len(self._reading) + 1
         )
@@ -157,24 +158,25 @@ class B1500A:
     def event(self, pulse: Pulse | None, readings: int) -> Event:
         """A write pulse (or none), then `readings` readings: one line, unless there are more than fit into one.
 
-        The pulse's width and voltage come back as programmed: in steps of 0.1 ms and 1 mV. `duration` adds up the
-        period of the pulse and `averaging` samples a reading, see SAMPLE_TIME.
+        The pulse's width and voltage come back as programmed: in steps of 0.1 ms and 1 mV. `duration` is the width and
+        the time of the readings (see SAMPLE_TIME), which may begin before the period of the pulse is over, and at least
+        that period: the next pulse waits for its end.
         """
         sentences: list[str] = []
         wanted: dict[tuple[int, str], int] = {}
-        duration = 0.0
+        period = 0.0
         if pulse is not None:
-            pulse, sentences, duration = self._write(pulse)
+            pulse, sentences, period = self._write(pulse)
             wanted = {(self._t2, "I"): 1, (self._t4, "I"): 1}
         written = 0.0
         currents: list[float] = []
         status = Status.OK
-        line_time, left, lines = duration, readings, 0
+        line_time, left, lines = period, readings, 0
         while left or not lines:
             room = self._most_readings
             if sentences:
                 room -= -(-(len(";".join(sentences)) + 1) // (len(self._reading) + 1))
-            count = min(left, room)
+            count = min(left, max(0, room))
             if count:
                 sentences += [self._read_on, *[self._reading] * count, self._read_off]
                 wanted[self._t3, "I"] = count
@@ -197,7 +199,7 @@ class B1500A:
             currents=tuple(currents),
             write_current=written if pulse else math.nan,
             energy=abs(pulse.voltage * written) * pulse.width if pulse else math.nan,
-            duration=duration + readings * self._reading_time,
+            duration=max(period, (pulse.width if pulse else 0.0) + readings * self._reading_time),
             status=status,
         )
 
@@ -206,7 +208,7 @@ class B1500A:
         return None if pulse.width <= HARDWARE_TIMED else RISK.format(width=pulse.width, voltage=pulse.voltage)
 
     def _write(self, pulse: Pulse) -> tuple[Pulse, list[str], float]:
-        """The pulse as it can be programmed, its sentences, its duration. Raises RefusedError outside the limits."""
+        """The pulse as it can be programmed, its sentences, its period. Raises RefusedError outside the limits."""
         limits = self._limits
         width, voltage = pulse.width, pulse.voltage
         if not abs(voltage) <= limits.max_voltage:

@@ -153,7 +153,7 @@ def test_one_event_is_one_write_to_the_bus() -> None:
     assert event.resistances == pytest.approx((800.0, 799.936), abs=1e-3)
     assert event.write_current == pytest.approx(0.037)
     assert event.energy == pytest.approx(3.125 * 0.037 * 0.8)
-    assert event.duration == pytest.approx(0.81 + 2 * 11 * 2e-3)
+    assert event.duration == pytest.approx(0.8 + 2 * (3e-4 + 11 * 2e-3))
     assert event.status == Status.OK
     assert len(PULSE_LINE) <= 250
     finish(analyser, switch)

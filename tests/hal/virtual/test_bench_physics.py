@@ -300,7 +300,7 @@ def test_more_samples_take_more_time(ready: Line, instruments: VirtualInstrument
         began = instruments.world.clock.now
         ready.ask("TI 3,-17")
         took.append((instruments.world.clock.now - began) / 1e9)
-    assert took == pytest.approx([3e-4 + 11 * 8e-5, 3e-4 + 110 * 8e-5, 3e-4 + 0.02])
+    assert took == pytest.approx([3e-4 + 11 * 2e-3, 3e-4 + 110 * 2e-3, 3e-4 + 0.02])
 
 
 @settings(max_examples=60, deadline=None)
