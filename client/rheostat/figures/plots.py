@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rheostat import curves
 from rheostat.wire import FeedforwardTable, Outcome
@@ -24,6 +25,7 @@ Array = npt.NDArray[Any]
 INK, GREY, PALE = "#1a1a1a", "#7a7a7a", "#e4e4e4"
 BLUE, ORANGE, GREEN, PURPLE = "#0060a8", "#c95f00", "#00795a", "#8a4a7d"  # Okabe and Ito, darkened for print
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
+LAST_STEPS = 8  # before a target was reached, in the figure of convergence
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 STYLE: Any = {
     "font.family": "sans-serif",
@@ -122,9 +124,8 @@ def error_histogram(errors: Mapping[str, Array]) -> Figure:
                 linewidth=1.3,
                 label=f"layer {name or 'model'} ({len(values)}), rms {rms:.3f}",
             )
-        for half in (-0.5, 0.5):
-            axes.axvline(half, color=INK, linewidth=0.9, linestyle=(0, (5, 3)))
-        axes.text(0.5, 1.0, " half a level", transform=axes.get_xaxis_transform(), va="top", fontsize=8)
+        for half, label in ((-0.5, "± half a level"), (0.5, None)):
+            axes.axvline(half, color=INK, linewidth=0.9, linestyle=(0, (5, 3)), label=label)
         axes.set_xlabel("error of the weight (levels)" + (f"; {outside} beyond the axis" if outside else ""))
         axes.set_ylabel("weights")
         axes.grid(axis="x", visible=False)
@@ -141,8 +142,8 @@ def convergence(
     in a trace. targets (n,) ohm, outcomes (n,): those of the job. tolerance: ohm.
     """
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.6, 3.4))
-        whole, near = figure.subplots(1, 2, gridspec_kw={"width_ratios": [3, 2]})
+        figure = Figure(figsize=(7.6, 4.2))
+        whole, near = figure.subplots(1, 2)
         event = np.arange(1, len(resistance) + 1)
         visited = list(dict.fromkeys(int(n) for n in target_of_event if n >= 0))
         whole.plot(event, resistance, color=BLUE, linewidth=1.0, label="reading after each event")
@@ -154,43 +155,49 @@ def convergence(
             marker="_",
             markersize=9,
             color=INK,
-            label=f"{len(visited)} targets, where they ended",
+            label=f"{len(visited)} target{'s' * (len(visited) != 1)}, each at its last event",
         )
         whole.set_xlabel("event (write pulse and read-verify)")
         whole.set_ylabel("resistance (Ω)")
         whole.set_title(f"device {device}")
-        whole.legend(loc="best")
-        near.axhspan(-tolerance, tolerance, color=PALE, label="accepted band")
+        _legend_below(whole)
+        near.axhspan(-tolerance, tolerance, color=PALE, label=f"accepted band, ±{tolerance:.3f} Ω")
+        shown: list[Array] = []
         for k, n in enumerate(_some(visited, target_of_event)):
-            walk = resistance[target_of_event == n] - targets[n]
+            walk = (resistance[target_of_event == n] - targets[n])[-LAST_STEPS - 1 :]
+            shown.append(walk)
             near.plot(
                 np.arange(len(walk)) - len(walk) + 1,
                 walk,
                 color=COLOURS[k % 4],
                 marker=MARKERS[k % len(MARKERS)],
-                markersize=3,
+                markersize=3.5,
                 linewidth=0.8,
                 label=f"{targets[n]:.1f} Ω, {Outcome(int(outcomes[n])).name.lower().replace('_', ' ')}",
             )
-        near.set_xlim(-12, 0.5)
-        near.set_ylim(-9 * tolerance, 9 * tolerance)
+        near.set_xlim(-LAST_STEPS - 0.3, 0.3)
+        near.xaxis.set_major_locator(MaxNLocator(integer=True))
+        values = np.concatenate([*shown, [-2.0 * tolerance, 2.0 * tolerance]])
+        values = values[np.isfinite(values)]
+        room = 0.06 * float(np.ptp(values))
+        near.set_ylim(float(values.min()) - room, float(values.max()) + room)
         near.set_xlabel("events before the last")
         near.set_ylabel("reading − target (Ω)")
         near.set_title("the last steps to some targets")
-        near.legend(loc="best")
+        _legend_below(near)
     return figure
 
 
 def step_map(table: FeedforwardTable, measured: Sequence[float] = ()) -> Figure:
     """The calibrated |dR|(R, V) of both directions in ohm per write pulse, with the Vw that the table chooses.
 
-    measured: the voltages of the pulse trains, V, drawn as ticks at the right. Lines mark the bounds of a predicted
-    step; the chosen Vw is where it has the size aimed at.
+    measured: the voltages of the pulse trains, V, drawn as ticks inside the right edge. Lines mark the bounds of a
+    predicted step; the chosen Vw is where it has the size aimed at.
     """
     info = table.info
     voltages = np.linspace(float(table.voltages[0]), float(table.voltages[-1]), 240)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.6, 3.5))
+        figure = Figure(figsize=(7.6, 4.2))
         both = figure.subplots(1, 2, sharex=True, sharey=True)
         norm = mpl.colors.LogNorm(vmin=0.02, vmax=3.0)
         shades = mpl.colormaps["Greys"](np.linspace(0.0, 0.62, 256))
@@ -209,38 +216,25 @@ def step_map(table: FeedforwardTable, measured: Sequence[float] = ()) -> Figure:
                 shading="nearest",
                 rasterized=True,
             )
-            lines = axes.contour(
-                table.resistances, voltages, fine, levels=list(info.bounds), colors=BLUE, linewidths=1.0
-            )
-            axes.clabel(lines, fmt=lambda ohm: f"{ohm:g} Ω", fontsize=8)
+            for bound, style in zip(info.bounds, (":", "-"), strict=True):
+                axes.contour(
+                    table.resistances, voltages, fine, levels=[bound], colors=BLUE, linewidths=1.2, linestyles=style
+                )
+                axes.plot([], [], color=BLUE, linewidth=1.2, linestyle=style, label=f"step of {bound:g} Ω")
             axes.plot(
                 table.resistances,
                 curves.choose_voltage(table, table.resistances, aim, direction),
                 color=ORANGE,
                 linewidth=2.2,
                 linestyle=(0, (4, 1)),
-                label=f"chosen Vw: a step of {aim:.3g} Ω",
+                label=f"chosen Vw: step of {aim:.3g} Ω",
             )
-            axes.plot(
-                np.ones(len(measured)),
-                list(measured),
-                transform=axes.get_yaxis_transform(),
-                linestyle="none",
-                marker="_",
-                markersize=9,
-                color=INK,
-                clip_on=False,
-            )
+            axes.hlines(list(measured), 0.97, 1.0, transform=axes.get_yaxis_transform(), color=INK, linewidth=0.9)
             axes.set_title(f"{name}, Vw {'> 0' if name == 'potentiation' else '< 0'}")
             axes.set_xlabel("resistance before the pulse (Ω)")
             axes.set_ylim(0.0, float(table.voltages[-1]))
             axes.grid(visible=False)
-            axes.legend(
-                loc="upper left" if name == "depression" else "upper right",
-                facecolor="white",
-                frameon=True,
-                edgecolor="none",
-            )
+            _legend_below(axes)
         both[0].set_ylabel("|Vw| (V)")
         bar = figure.colorbar(drawn, ax=list(both), pad=0.01, extend="both", ticks=[0.03, 0.1, 0.3, 1.0, 3.0])
         bar.ax.set_yticklabels(["0.03", "0.1", "0.3", "1", "3"])
@@ -250,11 +244,19 @@ def step_map(table: FeedforwardTable, measured: Sequence[float] = ()) -> Figure:
 
 
 def _some(visited: Sequence[int], target_of_event: Array, count: int = 4) -> list[int]:
-    """A few targets, evenly spread over the sweep, of those that took more than one event."""
-    walked = [n for n in visited if int(np.sum(target_of_event == n)) > 1] or list(visited)
+    """A few targets, evenly spread over the sweep, of those that took enough events to see a walk."""
+    events = {n: int(np.sum(target_of_event == n)) for n in visited}
+    walked = list(visited)
+    for least in (2, LAST_STEPS // 2):
+        walked = [n for n in walked if events[n] >= least] or walked
     if not walked:
         return []
     return [walked[k] for k in np.unique(np.linspace(0, len(walked) - 1, count).round().astype(int))]
+
+
+def _legend_below(axes: Axes) -> None:
+    """Where it hides no curve, whatever the data."""
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1, borderaxespad=0.0)
 
 
 def _symmetric(axes: Axes, values: Array, least: float) -> None:

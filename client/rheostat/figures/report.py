@@ -140,8 +140,8 @@ def _figures(transfer: Transfer, table: FeedforwardTable | None, measured: Seque
                 plots.svg(plots.step_map(table, measured)),
                 "Calibrated step and chosen write voltage",
                 f"Measured on device {info.device}{at} with write pulses of {info.width:g} s, a surface fitted between"
-                f" them; {others} other devices follow it with gains of their own. Thin lines: steps of"
-                f" {info.bounds[0]:g} and {info.bounds[1]:g} Ω, the bounds of a predicted step.",
+                f" them; {others} other devices follow it with gains of their own. Blue: the bounds that a"
+                " predicted step keeps to.",
             )
         )
     return figures

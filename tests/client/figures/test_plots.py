@@ -86,6 +86,21 @@ def test_the_chosen_voltage_on_the_map_gives_the_step_aimed_at():
         assert np.asarray(chosen.get_ydata()) == pytest.approx(aim / 0.1)
 
 
+def test_no_curve_of_the_last_steps_is_cut_or_hidden_by_a_legend():
+    figure = figures()["convergence"]
+    near = figure.axes[1]
+    low, high = near.get_ylim()
+    first, last = near.get_xlim()
+    assert len(near.lines) == 4
+    for line in near.lines:
+        assert len(line.get_xdata()) >= 2
+        assert np.all((low < line.get_ydata()) & (line.get_ydata() < high))
+        assert np.all((first < line.get_xdata()) & (line.get_xdata() < last))
+    plots.png(figure)  # lays it out
+    for axes in figure.axes:
+        assert axes.get_legend().get_window_extent().y1 < axes.bbox.y0
+
+
 def test_empty_data_still_make_a_figure():
     nothing = np.empty(0)
     assert plots.svg(plots.error_histogram({}))
