@@ -43,10 +43,11 @@ PAPER_VOLTAGES = wire.Calibrate(device="").voltages
 
 @dataclass(frozen=True)
 class Form:
-    """How much of everything. weights: None for all; devices: None for all that the bench has."""
+    """How much of everything. max_train: None for the calibration's own default; weights: None for all; devices: None
+    for all that the bench has."""
 
     voltages: tuple[float, ...] = PAPER_VOLTAGES
-    max_train: int = 100
+    max_train: int | None = None
     gain_pulses: int = 50
     devices: int | None = None
     weights: int | None = None
@@ -288,10 +289,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number, at least 1, not {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":
