@@ -41,7 +41,7 @@ class Bus(Protocol):
     def query(self, line: str, timeout: float) -> str: ...
 
     def clear(self) -> None:
-        """Device clear, or what comes near: forget unread replies, end an abort."""
+        """Device clear, or what comes near: stop what runs, forget unread replies, end an abort."""
         ...
 
     def abort(self) -> None:
@@ -53,8 +53,9 @@ class Bus(Protocol):
 
 class VisaBus:
     """A VISA resource. `ready`: the bits of its status byte that announce a reply (INSTR resources only);
-    `abort_line`: what to send for an abort where there is no device clear (SOCKET resources); `safe_line`: what to send
-    after either, from the aborting thread, so that nobody else has to be alive for it; `library`: pyvisa's.
+    `abort_line`: what to send for an abort, and for a clear, where there is no device clear (SOCKET resources);
+    `safe_line`: what to send after an abort of either kind, from the aborting thread, so that nobody else has to be
+    alive for it; `library`: pyvisa's.
 
     INSTR resources (GPIB, USB, VXI-11, HiSLIP) are asked for their status byte until a reply waits, then read: so an
     abort never waits behind a read, and no timeout falls into the middle of a transfer, which would lose data.
@@ -146,7 +147,9 @@ class VisaBus:
 
     def clear(self) -> None:
         self._aborted.clear()
-        if self._is_socket:  # no device clear: read until it is quiet
+        if self._is_socket:  # no device clear: stop the line that may still run, read until it is quiet
+            if self._abort_line is not None:
+                self._send(self._abort_line)
             deadline = time.monotonic() + 2.0
             while self._receive() and time.monotonic() < deadline:
                 self._partial.clear()
