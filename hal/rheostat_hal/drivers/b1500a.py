@@ -280,12 +280,12 @@ class B1500A:
         return items
 
     def drain(self) -> list[flex.Report]:
-        """Empty the error queue; data that was under way is thrown away."""
+        """Empty the error queue; data and identities that were under way are thrown away."""
         errors: list[flex.Report] = []
         while len(errors) < QUEUE:
             self.bus.write("ERRX?")
             while (report := flex.parse_report(reply := self.bus.read(self._timeout))) is None:
-                if flex.parse_data(reply) is None:
+                if flex.parse_data(reply) is None and flex.parse_identity(reply) is None:
                     raise ReplyError(f"{NAME}: {reply!r} is not an entry of the error queue")
             if report.number == 0:
                 return errors

@@ -323,6 +323,31 @@ def test_an_error_report_in_answer_to_a_line_is_raised_with_all_that_followed_it
     bus.close()
 
 
+def test_replies_that_come_late_are_thrown_away_and_the_silence_stays_an_error() -> None:
+    line = "DV 1,5,0.1,0.1;TI 3,-17;DV 1,5,0;ERRX?"
+    analyser, bus = analyser_playing(
+        f"""
+        > {line}
+        ! silence
+        ! cleared
+        > *IDN?
+        < NCI-1.25000E-04
+        {OK}
+        < Agilent Technologies,B1500A,MY55231213,A.06.02.2023.0401
+        > ERRX?
+        < Agilent Technologies,B1500A,MY55231213,A.06.02.2023.0401
+        {OK}
+        > {line}
+        < NCI-1.00000E-04
+        {OK}
+        """
+    )
+    with pytest.raises(BusTimeout):
+        analyser.event(None, 1)
+    assert analyser.event(None, 1).resistances == pytest.approx((1000.0,))
+    bus.close()
+
+
 @pytest.mark.parametrize("garbage", ["\ufffd\ufffdx", "NCI-1.25", "hello", "1,2,3", "NCI-1.25000E-04,", "+0,No Error"])
 def test_an_answer_that_is_none_of_those_possible_is_a_reply_error(garbage: str) -> None:
     analyser, bus = analyser_playing(f"> DV 1,5,0.1,0.1;TI 3,-17;DV 1,5,0;ERRX?\n< {garbage}")
