@@ -33,12 +33,12 @@ def timed(worker: Worker, events: int) -> float:
 
 
 def measure(rounds: int = 9, events: int = 200) -> list[Row]:
+    """The default virtual bench holds the data of an XE for 5 ms, in case *OPC? follows, as GPIB would order them. Our
+    line brings its own query and never waits for that; hence the second comparison, without it."""
+    with launch(None) as virtual:
+        rows = [*traffic(virtual), *wall_time(virtual, rounds, events // 4, "wall time per event")]
     with launch(None, hold=0.0) as virtual:
-        rows = traffic(virtual)
-        rows += wall_time(virtual, rounds, events, "wall time per event", Goal(0.2))
-    with launch(None) as virtual:  # holds the data of an XE for 5 ms, in case *OPC? follows: as GPIB would order them
-        rows += wall_time(virtual, 3, events // 4, "wall time per event, replies in GPIB's order", None)
-    return rows
+        return [*rows, *wall_time(virtual, rounds, events, "wall time per event, data never held back")]
 
 
 def traffic(virtual: VirtualBench, events: int = 20) -> list[Row]:
@@ -63,13 +63,13 @@ def traffic(virtual: VirtualBench, events: int = 20) -> list[Row]:
     ]
 
 
-def wall_time(virtual: VirtualBench, rounds: int, events: int, what: str, goal: Goal | None) -> list[Row]:
+def wall_time(virtual: VirtualBench, rounds: int, events: int, what: str) -> list[Row]:
     with contextlib.ExitStack() as stack:
         fleet = [stack.enter_context(worker) for worker in workers(virtual.analyser, virtual.switch)]
         measures = [functools.partial(timed, worker, events) for worker in fleet]
         ours, *public = (1e3 * seconds for seconds in medians(interleaved(rounds, measures)))
     fastest = min(public)
     return [
-        Row(what, ours, "ms", name, value, goal if value == fastest else None)
+        Row(what, ours, "ms", name, value, Goal(0.2) if value == fastest else None)
         for name, value in zip(PUBLIC, public, strict=True)
     ]
