@@ -19,8 +19,6 @@ SMUS = {"B1510A": "HPSMU", "B1511A": "MPSMU", "B1511B": "MPSMU", "B1517A": "HRSM
 ZERO = 0.01  # V, what counts as 0 V: far above an SMU's offset in the 2 V range, far below what moves a device
 OPEN_CIRCUIT = 1e-3  # of the read range: under it (1 uA of 1 mA, 100 kohm at 0.1 V) nothing is connected
 SHORTEST_PULSE = 5e-4  # s, MP/HRSMU (User's Guide)
-PULSE_STEP = 1e-4  # s, resolution of width and period (User's Guide)
-VOLTAGE_STEP = 1e-3  # V, resolution of the 20 V output range
 # s of one sample, and of a reading besides its samples. Assumed, the manual pages at hand give no figures; high-speed:
 # the step of its integration time (Programming Guide, AIT).
 SAMPLE_TIME = {"high-resolution": 2e-3, "high-speed": 2e-6}
@@ -102,7 +100,6 @@ class B1500A:
             "FMT 1,0",  # ASCII with headers: replies can be told apart
             f"AAD {t3},{int(high_resolution)}",
             f"AIT {int(high_resolution)},1,{self._config.averaging}",  # manual: exactly this many samples
-            f"MM 27,{t2},{t4}",
             *(f"CMM {channel},1" for channel in (t2, t4)),
             *(f"RI {channel},-{self._compliance_range}" for channel in (t2, t4)),
         )
@@ -115,14 +112,15 @@ class B1500A:
 
     def ready(self) -> None:
         """Every terminal on, at 0 V, with compliance; confirmed by measuring. Raises UnsafeError when one is not."""
-        on = () if self._on == frozenset(self._all) else (f"CN {flex.channels(self._all)}",)
-        limits = self._limits
+        on: tuple[str, ...] = ()
+        if self._on != frozenset(self._all):
+            # the mode and its timing after the switches: whether either outlives CL is not known
+            on = (f"CN {flex.channels(self._all)}", f"MM 27,{self._t2},{self._t4}")
+            self._timing = 0.0
         self._on = None
-        self._confirm_zero(
-            *on,
-            *(flex.force(channel, self._write_range, 0.0, limits.compliance) for channel in self._all),
-            among=self._all,
-        )
+        compliance = self._limits.compliance
+        at_zero = [flex.force(channel, self._write_range, 0.0, compliance) for channel in self._all]
+        self._confirm_zero(*on, *at_zero, among=self._all)
         self._on = frozenset(self._all)
 
     def zero(self) -> None:
@@ -209,18 +207,11 @@ class B1500A:
 
     def _write(self, pulse: Pulse) -> tuple[Pulse, list[str], float]:
         """The pulse as it can be programmed, its sentences, its period. Raises RefusedError outside the limits."""
-        limits = self._limits
-        width, voltage = pulse.width, pulse.voltage
-        if not abs(voltage) <= limits.max_voltage:
-            raise RefusedError(f"{voltage:g} V: the bench allows {limits.max_voltage:g} V")
-        if not SHORTEST_PULSE <= width <= limits.max_width:
-            raise RefusedError(f"{width:g} s: a write pulse lasts {SHORTEST_PULSE:g} to {limits.max_width:g} s here")
-        if width > HARDWARE_TIMED and not limits.host_timed:
-            raise RefusedError(f"{width:g} s: the bench does not allow write pulses longer than {HARDWARE_TIMED:g} s")
-        width, voltage = round(width / PULSE_STEP) * PULSE_STEP, round(voltage / VOLTAGE_STEP) * VOLTAGE_STEP
-        width, voltage = round(width, 4), round(voltage, 3)
-        programmed = pulse if pulse == Pulse(voltage, width) else Pulse(voltage, width)
-        t2, t4, code, compliance = self._t2, self._t4, self._write_range, limits.compliance
+        self._check(pulse.voltage, pulse.width)
+        width, voltage = round(pulse.width, 4), round(pulse.voltage, 3)  # to 0.1 ms and 1 mV
+        self._check(voltage, width)  # a limit may lie between two steps of the instrument
+        programmed = Pulse(voltage, width)
+        t2, t4, code, compliance = self._t2, self._t4, self._write_range, self._limits.compliance
         if width > HARDWARE_TIMED:
             held = flex.pauses(width)
             if len(held) > 8:
@@ -229,11 +220,21 @@ class B1500A:
             up = [flex.force(channel, code, voltage, compliance) for channel in (t2, t4)]
             down = [flex.force(channel, code, 0.0) for channel in (t2, t4)]
             return programmed, [*up, *held, *measure, *down], width
-        # the shortest period: width + 2 ms up to 100 ms, width + 10 ms beyond, at least 5 ms (Programming Guide, PT)
+        # as the instrument chooses it: width + 2 ms up to 100 ms, + 10 ms beyond, at least 5 ms (Programming Guide, PT)
         period = max(5e-3, width + (2e-3 if width <= 0.1 else 1e-2))
-        timing = [] if width == self._timing else flex.pulse_timing(period, width, (t2, t4))
+        timing = [] if width == self._timing else flex.pulse_timing(width, (t2, t4))
         sources = [flex.pulse_source(n, channel, code, voltage, compliance) for n, channel in enumerate((t2, t4), 1)]
         return programmed, [*timing, *sources, "XE"], period
+
+    def _check(self, voltage: float, width: float) -> None:
+        """Raises RefusedError outside the limits."""
+        limits = self._limits
+        if not abs(voltage) <= limits.max_voltage:
+            raise RefusedError(f"{voltage:g} V: the bench allows {limits.max_voltage:g} V")
+        if not SHORTEST_PULSE <= width <= limits.max_width:
+            raise RefusedError(f"{width:g} s: a write pulse lasts {SHORTEST_PULSE:g} to {limits.max_width:g} s here")
+        if width > HARDWARE_TIMED and not limits.host_timed:
+            raise RefusedError(f"{width:g} s: the bench does not allow write pulses longer than {HARDWARE_TIMED:g} s")
 
     def _resistance(self, current: float) -> float:
         if abs(current) < OPEN_CIRCUIT * self._config.read_range:

@@ -93,9 +93,13 @@ def spot_voltage(channel: int, range_code: int) -> str:
     return f"TV {channel},{range_code}"
 
 
-def pulse_timing(period: float, width: float, channels: Iterable[int]) -> list[str]:
-    """MCPT, MCPNT: no hold time, one width for every channel, all starting together. s."""
-    return [f"MCPT 0,{number(period)}", *(f"MCPNT {channel},0,{number(width)}" for channel in channels)]
+def pulse_timing(width: float, channels: Iterable[int]) -> list[str]:
+    """MCPT, MCPNT: no hold time, one width (s) for every channel, all starting together.
+
+    Period 0 is the shortest that the instrument makes. Given as a number, it would for a moment, whichever of the two
+    commands came first, not fit the width before or after a change.
+    """
+    return ["MCPT 0,0", *(f"MCPNT {channel},0,{number(width)}" for channel in channels)]
 
 
 def pulse_source(source: int, channel: int, range_code: int, voltage: float, compliance: float) -> str:

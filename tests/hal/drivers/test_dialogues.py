@@ -48,11 +48,11 @@ SWITCH_OFF = f"""
 CONFIGURE = f"""
 > *RST;ERRX?
 {OK}
-> FMT 1,0;AAD 3,1;AIT 1,1,11;MM 27,2,4;CMM 2,1;CMM 4,1;RI 2,-19;RI 4,-19;ERRX?
+> FMT 1,0;AAD 3,1;AIT 1,1,11;CMM 2,1;CMM 4,1;RI 2,-19;RI 4,-19;ERRX?
 {OK}
 """
 READY = f"""
-> CN 1,2,3,4;DV 1,200,0,0.1;DV 2,200,0,0.1;DV 3,200,0,0.1;DV 4,200,0,0.1;TV 1,20;TV 2,20;TV 3,20;TV 4,20;ERRX?
+> CN 1,2,3,4;MM 27,2,4;DV 1,200,0,0.1;DV 2,200,0,0.1;DV 3,200,0,0.1;DV 4,200,0,0.1;TV 1,20;TV 2,20;TV 3,20;TV 4,20;ERRX?
 < NAV+0.00000E+00
 < NBV+1.00000E-04
 < NCV-2.00000E-04
@@ -68,7 +68,7 @@ SAFE_FROM_ON = f"""
 {OK}
 """
 PULSE_LINE = (
-    "MCPT 0,0.81;MCPNT 2,0,0.8;MCPNT 4,0,0.8;MCPNX 1,2,1,200,0,3.125,0.1;MCPNX 2,4,1,200,0,3.125,0.1;XE;"
+    "MCPT 0,0;MCPNT 2,0,0.8;MCPNT 4,0,0.8;MCPNX 1,2,1,200,0,3.125,0.1;MCPNX 2,4,1,200,0,3.125,0.1;XE;"
     "DV 1,5,0.1,0.1;TI 3,-17;TI 3,-17;DV 1,5,0;ERRX?"
 )
 EVENT = f"""
@@ -175,9 +175,7 @@ def test_replies_are_told_apart_by_form_in_any_order() -> None:
 def test_pulse_timing_is_sent_only_when_it_changes() -> None:
     line = "MCPNX 1,2,1,200,0,-1.5,0.1;MCPNX 2,4,1,200,0,-1.5,0.1;XE;DV 1,5,0.1,0.1;TI 3,-17;DV 1,5,0;ERRX?"
     answer = f"< NBI-1.00000E-02,NDI-1.00000E-02\n< NCI-1.25000E-04\n{OK}\n"
-    analyser, bus = analyser_playing(
-        f"> MCPT 0,0.005;MCPNT 2,0,0.002;MCPNT 4,0,0.002;{line}\n{answer}> {line}\n{answer}"
-    )
+    analyser, bus = analyser_playing(f"> MCPT 0,0;MCPNT 2,0,0.002;MCPNT 4,0,0.002;{line}\n{answer}> {line}\n{answer}")
     events = [analyser.event(Pulse(-1.5, 0.002), 1) for _ in range(2)]
     assert [event.energy for event in events] == pytest.approx([1.5 * 0.02 * 0.002] * 2)
     bus.close()
@@ -197,8 +195,8 @@ def test_readings_that_do_not_fit_into_one_line_go_into_more() -> None:
 
 
 def test_many_readings_after_a_pulse_leave_every_line_within_its_length() -> None:
-    pulse = "MCPT 0,0.81;MCPNT 2,0,0.8;MCPNT 4,0,0.8;MCPNX 1,2,1,200,0,-3.125,0.1;MCPNX 2,4,1,200,0,-3.125,0.1;XE;"
-    first, rest = 12, 3
+    pulse = "MCPT 0,0;MCPNT 2,0,0.8;MCPNT 4,0,0.8;MCPNX 1,2,1,200,0,-3.125,0.1;MCPNX 2,4,1,200,0,-3.125,0.1;XE;"
+    first, rest = 13, 2
     dialogue = f"> {pulse}DV 1,5,0.1,0.1;{'TI 3,-17;' * first}DV 1,5,0;ERRX?\n< NBI-1.0E-02,NDI-1.0E-02\n"
     dialogue += "< NCI-1.25000E-04\n" * first + OK + "\n"
     dialogue += f"> DV 1,5,0.1,0.1;{'TI 3,-17;' * rest}DV 1,5,0;ERRX?\n" + "< NCI-1.25000E-04\n" * rest + OK
@@ -232,6 +230,7 @@ def test_a_step_of_100_s_is_held_in_pieces_and_named_as_a_risk() -> None:
     [
         (Pulse(7.001, 0.8), "allows 7 V"),
         (Pulse(math.nan, 0.8), "allows 7 V"),
+        (Pulse(math.inf, 0.8), "allows 7 V"),
         (Pulse(1.0, 3.0), "0.0005 to 2 s"),
         (Pulse(1.0, 1e-4), "0.0005 to 2 s"),
         (Pulse(1.0, math.nan), "0.0005 to 2 s"),
@@ -245,6 +244,24 @@ def test_a_pulse_outside_the_limits_is_refused_before_anything_is_sent(pulse: Pu
         rig.apply(pulse)
     assert analyser.writes == before
     rig.apply(Pulse(3.125, 0.8), readings=2)  # not latched
+    finish(analyser, switch)
+
+
+@pytest.mark.parametrize("pulse", [Pulse(6.9996, 0.8), Pulse(-6.9996, 0.8), Pulse(1.0, 0.80006)])
+def test_a_limit_between_two_steps_of_the_instrument_is_not_rounded_up(pulse: Pulse) -> None:
+    analyser, bus = analyser_playing("", max_voltage=6.9997, max_width=0.80007)
+    with pytest.raises(RefusedError):
+        analyser.event(pulse, 1)
+    bus.close()
+
+
+def test_mode_and_timing_of_pulses_are_sent_again_after_the_outputs_were_off() -> None:
+    again = READY + EVENT + SAFE_FROM_ON + SWITCH_OFF
+    rig, analyser, switch = rig_playing(again + again, ROUTE + OPEN_ALL + ROUTE + OPEN_ALL)
+    for _ in range(2):
+        rig.route("A1")
+        rig.apply(Pulse(3.125, 0.8), readings=2)
+        rig.make_safe()
     finish(analyser, switch)
 
 

@@ -144,7 +144,7 @@ def test_the_device_gets_the_whole_voltage_for_the_whole_width_and_nothing_else(
     assert abs(event.write_current) == pytest.approx(abs(voltage) / 83.0, rel=0.15)
 
 
-@pytest.mark.parametrize("readings", [0, 1, 5, 11])
+@pytest.mark.parametrize("readings", [0, 1, 5, 12])
 def test_an_event_is_one_write_for_as_many_readings_as_fit_also_when_the_width_changes(
     rig: BenchRig, readings: int
 ) -> None:
