@@ -209,7 +209,7 @@ class Rig:
         return self._do(talk.jobs(limit, states))
 
     def job(self, job_id: str) -> Job[Any]:
-        """A job by its id or the beginning of it, whoever sent it. Raises UnknownJob."""
+        """A job by its id, the beginning of it, or "last", whoever sent it. Raises UnknownJob."""
         return Job(self, self._do(talk.job(job_id)).job_id)
 
     def tables(self) -> tuple[wire.TableInfo, ...]:

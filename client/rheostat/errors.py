@@ -166,15 +166,14 @@ def refusal(code: str, message: str) -> RequestRefused:
     return kind(message, code=code)
 
 
-def ended_badly(job: Job) -> JobFailed:
-    """The error for a job whose final state is not "done"."""
+def ended_badly(job: Job, empty: bool = False) -> JobFailed:
+    """The error for a job whose final state is not "done"; `empty`: nothing came of it."""
     kinds: dict[str, type[JobFailed]] = {"cancelled": JobCancelled, "interrupted": JobInterrupted}
     kind = kinds.get(job.state.value, JobFailed)
     why = f": {job.error}" if job.error else ""
-    message = (
-        f"job {job.job_id} {job.state.value}{why} ({job.done} of {job.total} targets had ended; "
-        f"result(partial=True) gives what it has)"
-    )
+    message = f"job {job.job_id} {job.state.value}{why}"
+    if not empty:
+        message += f" ({job.done} of {job.total} targets had ended; result(partial=True) gives what it has)"
     return kind(message, code=job.error_code or kind.code, job=job)
 
 

@@ -42,7 +42,8 @@ class Job(Generic[R]):
     def result(self, timeout: float | None = None, partial: bool = False) -> R:
         """Waits for the end, then gives the ProgramResult, ReadResult, InitialiseResult or CalibrateResult.
 
-        Raises JobFailed, JobCancelled or JobInterrupted unless `partial`, and WaitTimeout after `timeout` s.
+        Raises JobFailed, JobCancelled or JobInterrupted unless `partial` and there is something to give, and
+        WaitTimeout after `timeout` s.
         """
         if self._result is None or self._result.job.state is not wire.JobState.DONE:
             self._result = cast("R", self._rig._do(talk.result(self.id, timeout, partial, self._submission)))

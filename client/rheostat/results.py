@@ -230,6 +230,10 @@ class InitialiseResult(Result):
         """(devices,) J."""
         return self.arrays["energy"]
 
+    def headline(self) -> str:
+        counted = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self.job.outcomes.items())
+        return f"{super().headline()}, {counted}"
+
 
 @dataclass(frozen=True, repr=False)
 class CalibrateResult(Result):

@@ -31,6 +31,7 @@ Answer = tuple[wire.Reply, wire.Arrays]
 Clock = Callable[[], float]
 
 LONG_POLL = 10.0  # s: the daemon answers a Wait at the latest after this long
+LAST = "last"  # instead of an id: the job that was sent last
 SLOW = 60.0  # s: requests that reach the instruments or compile may take this much longer than others
 
 
@@ -92,7 +93,13 @@ def jobs(limit: int = 50, states: Sequence[wire.JobState | str] = ()) -> Talk[tu
 
 
 def job(job_id: str) -> Talk[wire.Job]:
-    """A snapshot. `job_id` may be the beginning of one, if only one of the latest jobs begins so."""
+    """A snapshot. `job_id` may be the beginning of one, if only one of the latest jobs begins so, or "last": the job
+    that was sent last."""
+    if job_id == LAST:
+        newest = yield from jobs(limit=1)
+        if not newest:
+            raise UnknownJob("there is no job yet")
+        return newest[0]
     try:
         reply, _ = yield from ask(wire.GetJob(job_id=job_id), wire.Job)
     except UnknownJob:
@@ -158,11 +165,14 @@ def result(
     submission: Submission | None = None,
     clock: Clock = time.monotonic,
 ) -> Talk[results.Result]:
-    """Waits, then fetches. A job that is not "done" raises the JobFailed of its state unless `partial`."""
+    """Waits, then fetches. A job that is not "done" raises the JobFailed of its state unless `partial`; one that has
+    nothing to give, because it failed before it did anything, raises it in any case."""
     ended = yield from wait(job_id, timeout, clock)
     if ended.state is not wire.JobState.DONE and not partial:
         raise ended_badly(ended)
     reply, arrays = yield from ask(wire.GetResult(job_id=job_id), wire.Result, patience=SLOW)
+    if not arrays and ended.state is not wire.JobState.DONE:
+        raise ended_badly(ended, empty=True)
     if submission is None:
         return results.build(reply, arrays)
     return results.build(reply, arrays, submission.targets, submission.traced)

@@ -21,11 +21,13 @@ NAMES = tuple(f"{card}{place}" for card in "ABCDEF" for place in "1234")
 class StandIn:
     """Answers requests in a thread. `silent`: requests still to be swallowed; `seen`: what came, in order.
 
-    Jobs end after `takes` s: each target is achieved 0.01 ohm too high, the last one of several is not verified.
+    Jobs end after `takes` s: each target is achieved 0.01 ohm too high, the last one of several is not verified; or
+    they failed before they did anything, with the words of `fails`.
     """
 
-    def __init__(self, port: int = 0, takes: float = 0.0) -> None:
+    def __init__(self, port: int = 0, takes: float = 0.0, fails: str | None = None) -> None:
         self.silent = 0
+        self.fails = fails
         self.takes = takes
         self.seen: list[wire.Request] = []
         self.garbage = False
@@ -144,6 +146,8 @@ class StandIn:
         state = wire.JobState.RUNNING if time.monotonic() - since < self.takes else wire.JobState.DONE
         if job_id in self.cancelled:
             state = wire.JobState.CANCELLED
+        if self.fails and state.final:
+            return wire.Job(job_id=job_id, kind="program", state=wire.JobState.FAILED, total=1, error=self.fails)
         total = len(arrays.get("targets", submit.spec.devices if hasattr(submit.spec, "devices") else ()))
         kind = type(submit.spec).__name__.lower()
         done = total if state.final else 0
@@ -152,6 +156,8 @@ class StandIn:
 
     def _result(self, job_id: str) -> tuple[Any, wire.Arrays]:
         submit, given, _ = self.jobs[job_id]
+        if self.fails:
+            return wire.Result(job=self._job(job_id), devices=("A1",), provenance={}), {}
         n = len(given["targets"])
         outcome = np.full(n, wire.Outcome.VERIFIED, dtype=np.uint8)
         if n > 1:

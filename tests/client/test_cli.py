@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from rheostat import export
+from rheostat.cli import show
 
 COMMAND = [sys.executable, "-m", "rheostat"]
 NAMES = ["status", "devices", "tables", "jobs", "watch", "cancel", "pause", "resume", "export"]
@@ -75,9 +76,11 @@ def test_the_help_of_every_command_shows_an_example_that_it_understands(name: st
         (["initialise", "A1", "--state", "up"], "invalid choice: 'UP'"),
         (["program"], "name targets, or a --file with them"),
         (["program", "800", "--file", "x.csv"], "not both"),
-        (["program", "eight"], "targets: could not convert"),
+        (["program", "eight"], "targets: 'eight' is no number"),
         (["program", "800", "--out", "run.xlsx"], "the ending tells the format"),
         (["program", "800", "--out", "nowhere/run.h5"], "there is no folder nowhere"),
+        (["--timeout", "-1", "status"], "--timeout: a positive number of seconds, not '-1'"),
+        (["demo", "--weights", "x"], "--weights: a whole number, at least 1, not 'x'"),
         (["status", "--address", "http://rig"], "write tcp://HOST:PORT"),
     ],
 )
@@ -251,3 +254,53 @@ def test_a_reader_that_closes_the_pipe_early_is_no_error(stand_in) -> None:
     )
     assert "Traceback" not in said.stderr
     assert "Exception" not in said.stderr
+
+
+def test_the_last_job_needs_no_id(stand_in) -> None:
+    address = stand_in().address
+    none = rheostat("watch", "last", address=address)
+    assert (none.returncode, none.stderr) == (2, "rheostat: there is no job yet\n")
+    rheostat("program", "800", "--devices", "A1", address=address)
+    job_id = json.loads(rheostat("jobs", "--json", address=address).stdout)[0]["job_id"]
+    assert rheostat("watch", "last", address=address).stdout == f"job {job_id} done; 1 verified\n"
+
+
+def test_a_job_that_has_ended_is_not_said_to_be_cancelled(stand_in) -> None:
+    daemon = stand_in()
+    rheostat("program", "800", "--devices", "A1", address=daemon.address)
+    said = rheostat("cancel", "last", address=daemon.address)
+    assert said.returncode == 1
+    assert "has ended (done): there is nothing to cancel" in said.stderr
+    assert daemon.cancelled == set()
+
+
+def test_a_list_without_jobs_says_so(stand_in) -> None:
+    address = stand_in().address
+    assert rheostat("jobs", address=address).stdout == "no jobs yet\n"
+    assert rheostat("jobs", "--json", address=address).stdout == "[]\n"
+
+
+def test_a_job_that_failed_before_it_did_anything_says_why(stand_in, tmp_path) -> None:
+    address = stand_in(fails="no feedforward table: calibrate a device first").address
+    said = rheostat("program", "800", "--devices", "A1", "--wait", address=address)
+    assert (said.returncode, "Traceback" in said.stderr) == (1, False)
+    assert "failed: no feedforward table: calibrate a device first" in said.stdout
+    as_json = rheostat("program", "800", "--devices", "A1", "--wait", "--json", address=address)
+    assert (as_json.returncode, json.loads(as_json.stdout)["state"]) == (1, "failed")
+    saved = rheostat("export", "last", "--out", "run.h5", address=address, cwd=tmp_path)
+    assert saved.returncode == 1
+    assert "calibrate a device first" in saved.stderr
+    assert not (tmp_path / "run.h5").exists()
+
+
+@pytest.mark.parametrize(("columns", "left_out"), [(80, ["channels"]), (200, [])])
+def test_a_narrow_terminal_leaves_columns_out_and_folds_none(capsys, monkeypatch, columns, left_out) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    headers = ("device", "last/ohm", "read at", "", "channels")
+    rows = [("A1", "822.94", "2026-11-23 08:28:22", "", "T1:1101 T2:1202 T3:1303 T4:1404 and some more")] * 2
+    show.table(headers, rows, right=("last/ohm",), spare=("channels",))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert [name for name in headers if name not in lines[0]] == left_out
+    assert all("A1" in line and "2026-11-23 08:28:22" in line for line in lines[2:])

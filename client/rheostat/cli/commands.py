@@ -11,7 +11,7 @@ from rheostat.cli import given, show
 from rheostat.cli.follow import job_command, watch
 from rheostat.cli.look import devices, jobs, rig_of, status, tables
 from rheostat.client import Rig, emergency_stop
-from rheostat.errors import InputError
+from rheostat.errors import InputError, RheostatError
 from rheostat.export import format_of, plain, save
 from rheostat.targets import WeightMapping
 
@@ -112,6 +112,8 @@ def resume(options: Namespace) -> int:
 def _change(options: Namespace, verb: str, words: str) -> int:
     with rig_of(options) as rig:
         job = rig.job(options.job) if options.job else None
+        if job is not None and (before := job.progress()).state.final:
+            raise RheostatError(f"job {job.id} has ended ({before.state}): there is nothing to {verb}")
         getattr(job or rig, verb)()
     if options.json:
         show.dump({"job": job.id if job else None, "done": verb})
@@ -128,7 +130,7 @@ def estop(options: Namespace) -> int:
     if said and said.get("estop"):
         emergency_stop(str(said["estop"]), reason, options.timeout)
     else:
-        with rig_of(options) as rig:
+        with rig_of(options, opened=False) as rig:
             rig.estop(reason)
     if options.json:
         show.dump({"stopped": True})

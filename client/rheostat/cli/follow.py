@@ -7,8 +7,9 @@ from typing import Any
 
 from rheostat import wire
 from rheostat.cli import show
-from rheostat.client import Job, connect
-from rheostat.errors import RequestRefused, WaitTimeout
+from rheostat.cli.look import rig_of
+from rheostat.client import Job
+from rheostat.errors import JobFailed, RequestRefused, WaitTimeout
 from rheostat.export import save
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
@@ -33,6 +34,8 @@ def job_command(job: Job[Any], options: Namespace, always: bool = False) -> int:
         if refused.code != "request.not_ready":  # it was cancelled before it did anything
             raise
         return _without_result(job, options)
+    except JobFailed:  # before it did anything
+        return _without_result(job, options)
     if options.out:
         show.note(f"written to {save(result, options.out)}")
     if options.json:
@@ -44,7 +47,7 @@ def job_command(job: Job[Any], options: Namespace, always: bool = False) -> int:
 
 def watch(options: Namespace) -> int:
     """Follows a job; without one, that which runs, or would next."""
-    with connect(options.address, timeout=options.timeout) as rig:
+    with rig_of(options) as rig:
         job_id = options.job or rig.status().running
         if job_id is None:
             live = rig.jobs(1, (wire.JobState.PAUSED, wire.JobState.QUEUED))
@@ -97,9 +100,9 @@ def _without_result(job: Job[Any], options: Namespace) -> int:
 
 
 def _say_end(ended: wire.Job) -> None:
-    why = f": {ended.error}" if ended.error else ""
-    counts = f"; {show.outcomes(ended.outcomes)}" if ended.outcomes else ""
-    show.say(f"job {ended.job_id} {ended.state}{why}; {ended.done} of {ended.total} done{counts}")
+    why = f": {ended.error}" if ended.error and ended.error != ended.state else ""
+    counts = show.outcomes(ended.outcomes) or f"{ended.done} of {ended.total} done"
+    show.say(f"job {ended.job_id} {ended.state}{why}; {counts}")
 
 
 def _status(ended: wire.Job) -> int:

@@ -38,7 +38,8 @@ def numbers(text: str, what: str) -> list[float]:
     try:
         return [float(word) for word in text.split(",") if word.strip()]
     except ValueError as error:
-        raise InputError(f"{what}: {error}") from error
+        wrong = next(word for word in text.split(",") if word.strip() and not _is_number(word))
+        raise InputError(f"{what}: {wrong.strip()!r} is no number") from error
 
 
 def parameters(pairs: Sequence[str]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from argparse import Namespace
 from typing import Any
 
@@ -10,13 +11,20 @@ from rheostat.cli import given, show
 from rheostat.client import Rig, connect
 from rheostat.export import plain
 
+OPENING = 30.0  # s that a command waits for a daemon that is opening its rig
 
-def rig_of(options: Namespace) -> Rig:
-    return connect(options.address, timeout=options.timeout)
+
+def rig_of(options: Namespace, opened: bool = True) -> Rig:
+    """The daemon's rig; `opened`: not before the daemon has opened it."""
+    rig = connect(options.address, timeout=options.timeout)
+    end = time.monotonic() + OPENING
+    while opened and rig.status().state == "starting" and time.monotonic() < end:
+        time.sleep(0.1)
+    return rig
 
 
 def status(options: Namespace) -> int:
-    with rig_of(options) as rig:
+    with rig_of(options, opened=False) as rig:
         now = rig.status()
         where = rig.address
     if options.json:
@@ -73,7 +81,7 @@ def devices(options: Namespace) -> int:
         for device in known
     ]
     headers = ("device", "kind", "window/ohm", "last/ohm", "read at", "pulses", "", "channels")
-    show.table(headers, rows, right=("last/ohm", "pulses"))
+    show.table(headers, rows, right=("last/ohm", "pulses"), spare=("channels", "kind"))
     return 0
 
 
@@ -98,7 +106,7 @@ def tables(options: Namespace) -> int:
         for table in known
     ]
     headers = ("table", "device", "gains", "width/s", "noise/ohm", "created")
-    show.table(headers, rows, right=("gains", "width/s", "noise/ohm"))
+    show.table(headers, rows, right=("gains", "width/s", "noise/ohm"), spare=("created",))
     return 0
 
 
@@ -123,6 +131,9 @@ def jobs(options: Namespace) -> int:
     if options.json:
         show.dump([job_json(job) for job in known])
         return 0
+    if not known:
+        show.say("no jobs" + (" in these states" if states else " yet"))
+        return 0
     rows = [
         (
             job.job_id,
@@ -138,7 +149,7 @@ def jobs(options: Namespace) -> int:
         for job in known
     ]
     headers = ("job", "kind", "state", "done", "outcomes", "pulses", "rig time", "submitted", "label")
-    show.table(headers, rows, right=("done", "pulses", "rig time"))
+    show.table(headers, rows, right=("done", "pulses", "rig time"), spare=("submitted", "rig time", "pulses"))
     return 0
 
 

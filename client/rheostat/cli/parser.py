@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 STATUSES = """exit status: 0 done; 1 a job failed, a target was not verified or the daemon refused; 2 the command line
 or what it names is wrong; 3 no daemon answers; 130 interrupted."""
 
+JSON = "for scripts, SI units in the names (watch: one object a line)"
 DEMOS = ("demo",)  # has a command line of its own, in rheostat.demo
 
 
@@ -37,7 +38,8 @@ class CommandLine:
             prog="rheostat",
             description="Programs analog memristors to the resistances asked for, and proves how close each one came.",
             epilog=f"""example:
-  rheostatd &                 # a daemon on the virtual bench
+  rheostatd &                                   # a daemon on the virtual bench: wait until it says ready
+  rheostat calibrate A1 --others all --wait     # measures the feedforward table
   rheostat program 800 790.5 --devices A1,A2 --wait
 
 The daemon is looked for at --address, else $RHEOSTAT_ADDRESS, else tcp://127.0.0.1:7431.
@@ -102,7 +104,7 @@ def _jobs(add: Add) -> None:
     jobs.option("--state", metavar="STATES", help="only jobs in these states, separated by commas")
     jobs.option("--limit", type=int, default=20, metavar="N", help="at most so many (default 20)")
 
-    watch = add("watch", "follow a job to its end", "rheostat watch", "rheostat watch 20260723-141503-3f9a2c1b")
+    watch = add("watch", "follow a job to its end", "rheostat watch", "rheostat watch last --json")
     _job(watch, "the job (default: the one that runs)", optional=True)
 
     for name, words in (
@@ -110,15 +112,15 @@ def _jobs(add: Add) -> None:
         ("pause", "pause a job, or the whole queue"),
         ("resume", "let a paused job, or the queue, go on"),
     ):
-        command = add(name, words, f"rheostat {name} 20260723-141503-3f9a2c1b")
+        command = add(name, words, f"rheostat {name} last")
         whole = name != "cancel"
         _job(command, "the job" + " (default: the whole queue)" * whole, optional=whole)
 
     export = add(
         "export",
         "write a job's result to a file",
-        "rheostat export 20260723-141503-3f9a2c1b --out run.h5",
-        "rheostat export 20260723-141503-3f9a2c1b --format csv --out run.txt",
+        "rheostat export last --out run.h5",
+        "rheostat export last --format csv --out run.txt",
     )
     _job(export, "the job")
     export.option("--out", required=True, metavar="FILE", help="where to: the ending tells the format")
@@ -142,8 +144,16 @@ def _act(add: Add) -> None:
     program.option("--range", type=float, metavar="W", help="weight at the window's end (default: the largest)")
     program.option("--scheme", default="ffp", help="ffp (default), levels or incremental")
     program.option("--param", action="append", default=[], metavar="KEY=VALUE", help="a setting of the scheme")
-    program.option("--tolerance", type=float, metavar="OHM", help="half the band (default: half a level of 512)")
-    program.option("--confidence", type=float, default=0.95, help="that a verified target is in it (default 0.95)")
+    program.option(
+        "--tolerance", type=float, metavar="OHM", help="half the accepted band (default: half a level of 512)"
+    )
+    program.option(
+        "--confidence",
+        type=float,
+        default=0.95,
+        metavar="P",
+        help="that a verified target lies in the band (default 0.95)",
+    )
     program.option("--order", choices=("given", "sweep"), default="given", help="of several targets on one device")
     program.option("--max-pulses", type=int, default=2000, metavar="N", help="for one target (default 2000)")
     program.option("--table", metavar="VERSION", help="feedforward table (default: the newest that fits)")
@@ -166,7 +176,7 @@ def _act(add: Add) -> None:
     calibrate.option("--others", metavar="NAMES", help="whose gain is fitted: names, or all")
     calibrate.option("--voltages", metavar="V,V,...", help="V, positive (default: the fifteen of Diao 2025)")
     calibrate.option("--width", type=float, metavar="S", help="of a write pulse (default 0.8 s)")
-    calibrate.option("--max-train", type=int, metavar="N", help="write pulses of one train (default 100)")
+    calibrate.option("--max-train", type=int, metavar="N", help="write pulses of one train (default 250)")
     calibrate.option("--gain-pulses", type=int, metavar="N", help="for each of the others (default 50)")
     calibrate.option("--dry-run", action="store_true", help="say the rig time it would take, and do nothing")
     _running(calibrate)
@@ -191,13 +201,23 @@ def _stop(add: Add) -> None:
 def _common(parser: Parser, default: Any = None) -> None:
     parser.option("--address", default=default, metavar="ADDRESS", help="of the daemon, HOST:PORT")
     timeout = 5.0 if default is None else default
-    parser.option("--timeout", type=float, default=timeout, metavar="S", help="for one answer (default 5)")
-    parser.option("--json", action="store_true", default=default or False, help="for scripts, SI units in the names")
+    parser.option("--timeout", type=_seconds, default=timeout, metavar="S", help="for one answer (default 5)")
+    parser.option("--json", action="store_true", default=default or False, help=JSON)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.0 < seconds < 1e9:
+        raise argparse.ArgumentTypeError(f"a positive number of seconds, not {text!r}")
+    return seconds
 
 
 def _job(parser: Parser, words: str, optional: bool = False) -> None:
     parser.option(
-        "job", nargs="?" if optional else None, metavar="JOB", help=f"{words}; the beginning of its id will do"
+        "job", nargs="?" if optional else None, metavar="JOB", help=f"{words}: its id, the beginning of it, or `last`"
     )
 
 

@@ -36,8 +36,11 @@ def dump(value: Any) -> None:
     sys.stdout.flush()
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
-    """`right`: the headers of columns that hold numbers."""
+def table(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = (), spare: Sequence[str] = ()
+) -> None:
+    """`right`: the headers of columns that hold numbers. `spare`: those to leave out on a terminal that is too narrow
+    for all, the first one first. Columns without header and content are left out, too."""
     try:
         from rich import box
         from rich.console import Console
@@ -48,13 +51,19 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
     piped = not sys.stdout.isatty()
     console = Console(width=_PIPED_WIDTH if piped else None, highlight=False)
     shown = Table(box=None if piped else box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-    for place, header in enumerate(headers):
-        whole = piped or place == 0  # names and ids are there to be copied
-        width = max((len(row[place]) for row in rows), default=0) if whole else None
-        justify: Literal["left", "right"] = "right" if header in right else "left"
-        shown.add_column(header, justify=justify, no_wrap=whole, min_width=width, overflow="fold")
+    widths = [max(len(cell) for cell in column) for column in zip(headers, *rows, strict=True)]
+    places = [k for k in range(len(headers)) if headers[k] or widths[k]]
+    for header in () if piped else spare:
+        if sum(widths[k] + 2 for k in places) > console.width:
+            places.remove(headers.index(header))
+    room = console.width - 2 * len(places) - sum(widths[k] for k in places)
+    for place in places:
+        long = not piped and room < 0 and widths[place] == max(widths[k] for k in places[1:]) and place > 0
+        justify: Literal["left", "right"] = "right" if headers[place] in right else "left"
+        width = None if long else widths[place]  # names, ids and numbers are there to be copied; a sentence may fold
+        shown.add_column(headers[place], justify=justify, no_wrap=not long, min_width=width, overflow="fold")
     for row in rows:
-        shown.add_row(*(Text(cell) for cell in row))
+        shown.add_row(*(Text(row[place]) for place in places))
     console.print(shown)
 
 
@@ -100,7 +109,7 @@ def result(of: Result) -> None:
         cells = {name: column for name, column in cells.items() if name not in _LEFT_OUT}
     rows = [[_cell(name, column[i]) for name, column in cells.items()] for i in range(min(count, ROWS))]
     numbers = [name for name, column in cells.items() if column.dtype.kind in "fiu"]
-    table(list(cells), rows, right=numbers)
+    table(list(cells), rows, right=numbers, spare=("energy_j", "uncertainty_ohm", "pulses"))
     if count > ROWS:
         say(f"... {count - ROWS} more rows (all of them with --json, or in a file with --out)")
     say(f"job {of.job.job_id} {of.job.state}: {of.headline()}; {of.costs()}")
