@@ -1,6 +1,6 @@
 """The asyncio twin of `rheostat.client`: the same conversations, driven over zmq.asyncio.
 
-    async with await rheostat.aio.connect() as rig:
+    async with rheostat.aio.connect() as rig:          # or: rig = await rheostat.aio.connect()
         job = await rig.program([800.0, 790.5], devices=["A1", "A2"])
         result = await job.result()
 
@@ -9,7 +9,7 @@ A Rig belongs to one event loop; any number of its tasks may wait at once. A can
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Generator, Sequence
 from typing import Any, Generic, Self, TypeVar, Unpack, cast
 
 from rheostat import address as addresses
@@ -26,8 +26,40 @@ R = TypeVar("R", bound=Result)
 __all__ = ["Job", "Rig", "connect", "emergency_stop"]
 
 
-async def connect(address: str | None = None, timeout: float = 5.0, wait: float = 0.0, reconnect: float = 5.0) -> Rig:
-    """As `rheostat.connect`."""
+def connect(address: str | None = None, timeout: float = 5.0, wait: float = 0.0, reconnect: float = 5.0) -> Connecting:
+    """As `rheostat.connect`; to be awaited, or used as an asynchronous context manager at once."""
+    return Connecting(_connected(address, timeout, wait, reconnect))
+
+
+class Connecting(Coroutine[Any, Any, "Rig"]):
+    """A connection on its way: `rig = await connect()`, or `async with connect() as rig`."""
+
+    def __init__(self, connected: Coroutine[Any, Any, Rig]) -> None:
+        self._connected = connected
+        self._rig: Rig | None = None
+
+    def send(self, value: Any) -> Any:
+        return self._connected.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._connected.throw(*error)
+
+    def close(self) -> None:
+        self._connected.close()
+
+    def __await__(self) -> Generator[Any, Any, Rig]:
+        return self._connected.__await__()
+
+    async def __aenter__(self) -> Rig:
+        self._rig = await self._connected
+        return self._rig
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._rig is not None:
+            await self._rig.close()
+
+
+async def _connected(address: str | None, timeout: float, wait: float, reconnect: float) -> Rig:
     links = Links(addresses.resolve(address), timeout, wait)
     try:
         status = await drive(links, talk.status())

@@ -415,6 +415,13 @@ class FeedforwardTable:
         self.potentiation = potentiation
         self.depression = depression
 
+    def __repr__(self) -> str:
+        others = len(self.info.gains) - 1
+        return (
+            f"<FeedforwardTable {self.info.version}: dR(V, R) of {self.info.device}, gains of {others} others; "
+            f"{len(self.voltages)} voltages x {len(self.resistances)} resistances>"
+        )
+
     def arrays(self) -> Arrays:
         return {name: getattr(self, name) for name in self.ARRAYS}
 

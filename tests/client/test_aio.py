@@ -29,6 +29,19 @@ def test_a_program_job_keeps_shapes(stand_in) -> None:
     asyncio.run(main(stand_in().address))
 
 
+def test_a_connection_is_awaited_or_used_as_a_context_manager_at_once(stand_in) -> None:
+    async def main(address: str) -> None:
+        async with rheostat.aio.connect(address) as rig:
+            assert (await rig.status()).bench == "stand-in"
+        with pytest.raises(errors.DaemonUnavailable, match="was closed"):
+            await rig.status()
+        other = await rheostat.aio.connect(address)
+        assert (await other.status()).bench == "stand-in"
+        await other.close()
+
+    asyncio.run(main(stand_in().address))
+
+
 def test_many_jobs_are_waited_for_at_once(stand_in) -> None:
     async def main(address: str) -> float:
         async with await rheostat.aio.connect(address) as rig:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from rheostat.weights.placement import Placement, place
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Layer:
     """What became of one layer; all arrays have the shape of its weight matrix, (outputs, inputs).
 
@@ -40,6 +41,10 @@ class Layer:
     outcome: npt.NDArray[np.uint8]
     programmed: npt.NDArray[np.bool_]
     position: npt.NDArray[np.float32]
+
+    def __repr__(self) -> str:
+        shape = " x ".join(str(n) for n in self.weights.shape)
+        return f"<Layer {self.name or 'model'} ({self.kind} {shape}): rms error {self.rms_levels:.3f} levels>"
 
     @property
     def error_levels(self) -> Floats:
@@ -76,7 +81,7 @@ class Row:
     value: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Transfer:
     """The outcome of `transfer`. `model`: the analog network of the achieved weights, computing exactly;
     `model_8bit`: the same with 8-bit DAC and ADC; `result`: the job's, one element per programmed weight."""
@@ -88,6 +93,18 @@ class Transfer:
     result: ProgramResult
     placement: Placement
     tolerance: float
+
+    def __repr__(self) -> str:
+        lines = "".join(f"\n  {row.section:<10} {row.label:<45} {row.value}" for row in self.table())
+        return f"<Transfer of {self.programmed} of {self.weights} weights, job {self.result.job.job_id}>{lines}"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(row.section)}</th><td style='text-align:left'>{escape(row.label)}"
+            f"</td><td>{escape(row.value)}</td></tr>"
+            for row in self.table()
+        )
+        return f"<table>{rows}</table>"
 
     @property
     def weights(self) -> int:

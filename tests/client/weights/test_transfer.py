@@ -31,6 +31,13 @@ def test_a_perfect_rig_gives_the_ideally_quantised_network(scripted_rig):
     assert done.accuracy is None
 
 
+def test_a_transfer_shows_itself_as_its_table_and_not_as_its_arrays(scripted_rig):
+    done = transfer(small_model(), scripted_rig(), evaluate=lambda network: 0.5)
+    assert len(repr(done)) < 2000
+    assert all(row.label in repr(done) and row.value in done._repr_html_() for row in done.table())
+    assert repr(done.layers[0]) == "<Layer 0 (Conv2d 2 x 9): rms error 0.000 levels>"
+
+
 def test_achieved_weights_stand_in_the_analog_model_bit_for_bit(scripted_rig):
     rng = np.random.default_rng(7)
 
