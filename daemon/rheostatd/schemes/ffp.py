@@ -53,7 +53,7 @@ def pack(settings: Settings, task: Task) -> tuple[Vector, Vector]:
     params = np.array([*common, settings.stride, settings.landing, *task.gains])
     if not np.all(np.isfinite(params)) or min(task.gains) <= 0.0:
         raise ValueError(f"gains must be positive numbers, not {task.gains}")
-    return params, lookup.pack(task, "ffp")
+    return params, lookup.pack(task)
 
 
 @njit(cache=True)

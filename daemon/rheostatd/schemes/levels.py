@@ -54,7 +54,7 @@ def pack(settings: Settings, task: Task) -> tuple[Vector, Vector]:
         landing=settings.landing, min_readings=settings.min_readings, max_readings=settings.max_readings
     )
     params, _ = ffp.pack(inner, task)
-    table = lookup.pack(task, "levels")
+    table = lookup.pack(task)
     parts = [table]
     for direction in (1, -1):
         sweep = _sweep(task, direction)

@@ -15,11 +15,11 @@ from rheostatd.schemes.policy import Task, Vector
 A, M, R0, DR, STEP_P, STEP_D, LOW, HIGH, WIDTH, GRID = range(10)
 
 
-def pack(task: Task, scheme: str) -> Vector:
+def pack(task: Task) -> Vector:
     """The task's table up to its max_voltage. Raises ValueError when there is none or it does not fit the limits."""
     table = task.table
     if table is None:
-        raise ValueError(f"scheme {scheme!r} needs a feedforward table: calibrate a device first")
+        raise ValueError("it needs a feedforward table: calibrate a device first")
     if table.info.width > task.max_width * (1.0 + 1e-9):
         raise ValueError(
             f"the table was calibrated with {table.info.width:g} s pulses, allowed are {task.max_width:g} s"

@@ -18,7 +18,7 @@ DIRECTIONS = st.sampled_from([1, -1])
 @settings(deadline=None)  # the first example may compile
 @given(RESISTANCES, st.floats(0.0, 3.0), DIRECTIONS)
 def test_the_chosen_voltage_is_that_of_the_client_s_curves(task_of, table, resistance, wanted, direction):
-    packed = lookup.pack(task_of(), "ffp")
+    packed = lookup.pack(task_of())
     voltage, predicted = lookup.choose(packed, resistance, float(direction), wanted)
     assert voltage == pytest.approx(float(curves.choose_voltage(table, resistance, wanted, direction)), abs=1e-9)
     clamped = float(np.clip(resistance, 730.0, 890.0))
@@ -28,7 +28,7 @@ def test_the_chosen_voltage_is_that_of_the_client_s_curves(task_of, table, resis
 @settings(deadline=None)  # the first example may compile
 @given(RESISTANCES, st.floats(0.0, 30.0), DIRECTIONS, st.floats(0.4, 9.0))
 def test_the_chosen_voltage_never_exceeds_the_one_allowed(task_of, resistance, wanted, direction, allowed):
-    packed = lookup.pack(task_of(max_voltage=allowed), "ffp")
+    packed = lookup.pack(task_of(max_voltage=allowed))
     voltage, predicted = lookup.choose(packed, resistance, float(direction), wanted)
     assert 0.3 <= voltage <= min(allowed, 7.0) + 1e-12
     assert predicted >= 0.0
@@ -44,7 +44,7 @@ def test_the_chosen_voltage_never_exceeds_the_one_allowed(task_of, resistance, w
 )
 def test_a_table_that_does_not_fit_is_refused(task_of, changes, message):
     with pytest.raises(ValueError, match=message):
-        lookup.pack(task_of(**changes), "ffp")
+        lookup.pack(task_of(**changes))
 
 
 def test_an_uneven_resistance_axis_is_resampled(task_of, table):
@@ -56,6 +56,6 @@ def test_an_uneven_resistance_axis_is_resampled(task_of, table):
         table.potentiation[:, keep],
         table.depression[:, keep],
     )
-    packed = lookup.pack(task_of(table=uneven), "ffp")
+    packed = lookup.pack(task_of(table=uneven))
     voltage, _ = lookup.choose(packed, 790.0, 1.0, 0.262)
     assert voltage == pytest.approx(float(curves.choose_voltage(table, 790.0, 0.262, 1)), rel=0.01)
