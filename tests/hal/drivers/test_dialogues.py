@@ -281,6 +281,15 @@ def test_relays_stay_as_they_are_when_0_v_cannot_be_confirmed() -> None:
     finish(analyser, switch)
 
 
+def test_no_relay_moves_for_a_route_when_0_v_cannot_be_confirmed() -> None:
+    still_up = ANALYSER_IDENTITY + OUTPUTS_OFF.replace("CL", "CN1,2,3,4") + SAFE_FROM_ON.replace("NBV+0", "NBV+6")
+    rig, analyser, switch = rig_playing(READY.replace("NBV+1.00000E-04", "NBV+6.99900E+00") + still_up)
+    with pytest.raises(UnsafeError, match=r"SMU 2 is at 6\.999 V") as caught:
+        rig.route("A1")
+    assert "the relays were left as they are" in caught.value.__notes__[0]
+    finish(analyser, switch)  # not a line to the switch
+
+
 def test_compliance_and_over_range_are_statuses_of_a_reading() -> None:
     analyser, bus = analyser_playing(
         f"""

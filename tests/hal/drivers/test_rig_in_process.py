@@ -117,6 +117,23 @@ def test_outputs_are_on_at_0_v_with_compliance_after_every_route_and_off_after_e
     assert instruments.world.hot_switchings == 0
 
 
+def test_no_relay_moves_while_an_output_is_up(rig: BenchRig, instruments: VirtualInstruments) -> None:
+    up = "DV 1,20,1;DV 2,20,1;ERRX?"
+    rig.route("A1")
+    rig.analyser.bus.query(up, 1.0)  # behind the driver's back
+    rig.route("A2")
+    rig.analyser.bus.query(up, 1.0)
+    rig.make_safe()
+    rig.route("A3")
+    rig.analyser.bus.query(up, 1.0)
+    rig.recover()
+    assert instruments.world.hot_switchings == 0
+    rig.route("A1")
+    rig.analyser.bus.query(up, 1.0)
+    rig.switch.open_all()  # it knows nothing of voltages: the count counts
+    assert instruments.world.hot_switchings > 0
+
+
 @pytest.mark.parametrize("voltage", [7.0, -7.0, 0.5, -0.5])
 def test_the_device_gets_the_whole_voltage_for_the_whole_width_and_nothing_else(
     rig: BenchRig, instruments: VirtualInstruments, monkeypatch: pytest.MonkeyPatch, voltage: float

@@ -105,6 +105,21 @@ def test_identical_pulses_saturate_at_a_resistance_of_their_voltage(voltage):
     assert state[0] == pytest.approx(limit, abs=0.01)
 
 
+def test_6_v_creep_to_lrs_and_run_far_past_hrs():
+    """Why initialisation is a closed loop (Table A: +6 V to LRS, -6 V to HRS)."""
+    state, params = quiet(880.0)
+    resistances = [880.0]
+    while state[0] > 740.0 and len(resistances) < 1000:
+        tio2x.step(state, params, 6.0, 0.8, rng.seed(0, 0))
+        resistances.append(state[0])
+    assert resistances[0] - resistances[1] > 1.0
+    assert 0.0 < resistances[-2] - resistances[-1] < 0.1
+    assert len(resistances) < 500
+    for _ in range(500):
+        tio2x.step(state, params, -6.0, 0.8, rng.seed(0, 0))
+    assert state[0] > 960.0
+
+
 def test_steps_after_a_turn_are_larger_the_longer_the_stroke_before():
     first = []
     for stroke in (0.0, 70.0, 140.0):

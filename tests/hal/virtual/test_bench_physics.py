@@ -260,15 +260,22 @@ def test_relays_take_their_time(tsp: Line, instruments: VirtualInstruments) -> N
 
 
 @pytest.mark.parametrize(
-    ("settings_", "noise", "resolution"),
-    [("AAD 3,1;AIT 1,1,11", 3.1e-9, 1e-9), ("AAD 3,1;AIT 1,1,1", 10e-9, 1e-9), ("AAD 3,0;AIT 0,1,1", 101e-9, 50e-9)],
+    ("settings_", "code", "noise", "resolution"),
+    [
+        ("AAD 3,1;AIT 1,1,11", 17, 3.1e-9, 1e-9),
+        ("AAD 3,1;AIT 1,1,1", 17, 10e-9, 1e-9),
+        ("AAD 3,1;AIT 1,1,1", 18, 100e-9, 10e-9),
+        ("AAD 3,0;AIT 0,1,1", 17, 101e-9, 50e-9),
+        ("AAD 3,0;AIT 0,1,1", 18, 1.01e-6, 500e-9),
+        ("AAD 3,0;AIT 0,1,100", 17, 10.1e-9, 0.5e-9),
+    ],
 )
-def test_noise_and_resolution_follow_converter_and_averaging(
-    ready: Line, tsp: Line, settings_: str, noise: float, resolution: float
+def test_noise_and_resolution_follow_range_converter_and_averaging(
+    ready: Line, tsp: Line, settings_: str, code: int, noise: float, resolution: float
 ) -> None:
     close(tsp, *A1)
     ready.send("FMT 11", settings_, "DV 1,5,0.1")
-    got = [current(ready.ask("TI 3,-17")[0]) for _ in range(400)]
+    got = [current(ready.ask(f"TI 3,-{code}")[0]) for _ in range(400)]
     assert statistics.stdev(got) == pytest.approx(noise, rel=0.15)
     steps = np.array(got) / resolution
     assert np.allclose(steps, np.round(steps), atol=1e-2)
