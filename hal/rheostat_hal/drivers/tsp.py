@@ -50,8 +50,8 @@ def next_error() -> str:
 
 
 def marker(text: str) -> str:
-    """Makes the instrument say `text`, to find the end of old replies."""
-    return f"print('{text}')"
+    """Makes the instrument say `text`, to find the end of old replies, and nothing after it that was not asked for."""
+    return f"localnode.prompts=0 localnode.showerrors=0 print('{text}')"
 
 
 def backplane(slot: int, row: int) -> str:

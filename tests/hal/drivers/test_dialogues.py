@@ -80,7 +80,7 @@ EVENT = f"""
 """
 SWITCH_IDENTITY = """
 ! cleared
-> print('rheostat-1')
+> localnode.prompts=0 localnode.showerrors=0 print('rheostat-1')
 < rheostat-1
 > print(errorqueue.next())
 < 0.00000e+00	Queue Is Empty	0.00000e+00	0.00000e+00

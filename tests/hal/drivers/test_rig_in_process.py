@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import socket
 import statistics
 import time
 from collections.abc import Iterator
@@ -115,6 +116,16 @@ def test_outputs_are_on_at_0_v_with_compliance_after_every_route_and_off_after_e
         assert not any(smu.on for smu in smus(instruments))
         assert instruments.world.wiring.closed == ()
     assert instruments.world.hot_switchings == 0
+
+
+def test_a_switch_left_talkative_by_another_program_is_quietened(rig: BenchRig, instruments: VirtualInstruments) -> None:
+    with socket.create_connection(("127.0.0.1", instruments.tsp.port)) as other:
+        other.sendall(b"localnode.prompts=1 localnode.showerrors=1 print('on')\n")
+        assert other.recv(64).startswith(b"on\n")
+    again = opened(instruments)
+    again.route("A1")
+    assert instruments.world.wiring.closed == ("1101", "1202", "1303", "1404")
+    again.close()
 
 
 def test_no_relay_moves_while_an_output_is_up(rig: BenchRig, instruments: VirtualInstruments) -> None:
