@@ -103,6 +103,10 @@ class RigLatched(DaemonError):
     code = "rig.latched"
 
 
+class RigUnsafe(DaemonError):
+    code = "rig.unsafe"
+
+
 class ExecutorFailed(DaemonError):
     code = "executor.failed"
 

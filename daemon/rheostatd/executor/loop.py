@@ -44,7 +44,7 @@ def no_time(duration: float) -> None:
 def opened(control: Control, guard: Guard, command: messages.Open) -> Iterator[Station]:
     """The station of one bench: instruments locked, record open, rig open and safe. Leaves it safe and let go.
 
-    Raises HalError, DaemonError."""
+    Raises HalError (also when the rig could not be left safe) and DaemonError."""
     bench = load(command.bench)
     if command.analyser is not None and command.switch is not None:
         bench = with_resources(bench, command.analyser, command.switch)
@@ -55,7 +55,7 @@ def opened(control: Control, guard: Guard, command: messages.Open) -> Iterator[S
         ledger = Ledger(Path(command.data), recording=recording)
         stack.callback(ledger.close)
         rig = open_rig(bench)
-        stack.callback(_close, rig.close)
+        stack.callback(rig.close)
         station = Station(bench, rig, ledger, control, guard, sleep=_sleep_of(bench, command.real_time))
         station.tables.extend(ledger.ask(PulseRecord.tables))
         yield station
@@ -64,13 +64,6 @@ def opened(control: Control, guard: Guard, command: messages.Open) -> Iterator[S
 def _sleep_of(bench: Bench, real_time: bool) -> Callable[[float], None]:
     virtual = bench.virtual
     return no_time if virtual is not None and not virtual.real_time and not real_time else time.sleep
-
-
-def _close(close: Callable[[], None]) -> None:
-    try:
-        close()
-    except HalError as error:
-        log.error("rig.not_safe", code=error.code, error=str(error))
 
 
 def serve(station: Station, unfinished: tuple[str, ...]) -> None:

@@ -28,6 +28,10 @@ def watch(process: subprocess.Popen[bytes], ended: Callable[[int], None]) -> Non
     threading.Thread(target=wait, name=f"watch-{process.pid}", daemon=True).start()
 
 
+def status_text(status: int) -> str:
+    return f"signal {-status}" if status < 0 else f"exit status {status}"
+
+
 class ExecutorLink:
     """One life of the executor process and the socket to it. Nothing here blocks.
 

@@ -13,7 +13,7 @@ import zmq
 
 from rheostat_hal.bench import Bench
 from rheostatd.config import DAEMON_FILE, Settings, write_daemon_file
-from rheostatd.errors import DaemonError, ExecutorFailed, Locked, PortTaken
+from rheostatd.errors import DaemonError, ExecutorFailed, Locked, PortTaken, RigUnsafe
 from rheostatd.journal.jobs import JobJournal
 from rheostatd.journal.reserve import Reserve
 from rheostatd.locks import Lock
@@ -25,6 +25,7 @@ from rheostatd.service.queue import JobQueue
 from rheostatd.service.supervisor import Plan, Supervisor
 from rheostatd.service.timers import Mailbox, Timers
 from rheostatd.service.waits import JobWaits
+from rheostatd.signals import EndSignals
 
 log = structlog.get_logger()
 
@@ -69,22 +70,23 @@ class Daemon:
     def address(self) -> str:
         return self._front.address
 
-    def run(self, announce: Callable[[str], Any]) -> None:
+    def run(self, announce: Callable[[str], Any], signals: EndSignals) -> None:
         """Until SIGINT or SIGTERM. `announce` gets one line when the rig is ready.
 
-        Raises ExecutorFailed when the rig could not be opened at all.
+        Raises ExecutorFailed when the rig could not be opened at all, RigUnsafe when it could not be left safe.
         """
         self._said = announce
         self._lock.describe(address=self.address)
         previous = signal.set_wakeup_fd(self._mailbox.sender.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._signal)
+        signals.tell(self._signal)
         try:
             self._supervisor.start()
             self._loop()
         finally:
             signal.set_wakeup_fd(previous)
             self._close()
+        if self._supervisor.unsafe is not None:
+            raise RigUnsafe(f"stopped, but the rig may not be safe: {self._supervisor.unsafe}. Look at it")
         if self._failure is not None:
             raise self._failure
 
@@ -128,6 +130,8 @@ class Daemon:
         self._answers(*request)
 
     def _ready(self) -> None:
+        if self._conductor.stopping:  # opened, and at once on its way out again
+            return
         described = {"address": self.address, "events": self._front.events_address}
         virtual = self._supervisor.virtual
         write_daemon_file(
@@ -153,7 +157,7 @@ class Daemon:
             )
             self._stop("the rig could not be opened")
 
-    def _signal(self, number: int, frame: Any) -> None:
+    def _signal(self, number: int) -> None:
         """Runs between two steps of the loop's thread. A second signal changes nothing: safety is not skipped."""
         self._mailbox.post(lambda: self._stop(signal.Signals(number).name))
 

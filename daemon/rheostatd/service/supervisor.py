@@ -2,14 +2,14 @@
 
 Both start at the same time; the executor is told what to open when the virtual bench has its addresses. An executor
 that ends by itself is started again, a little later each time, and given up after a few; so is the virtual bench,
-whose end takes the executor with it (its instruments are gone).
+whose end takes the executor with it (its instruments are gone). Only an executor that leaves by the door has left the
+rig safe: after any other end that no new start follows, one more is started that does nothing but make it safe.
 """
 
 from __future__ import annotations
 
 import enum
 import functools
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,9 @@ import zmq
 from rheostat import wire
 from rheostatd import messages
 from rheostatd.locks import Lock
-from rheostatd.service.child import ExecutorLink, watch
+from rheostatd.service.child import ExecutorLink, status_text
 from rheostatd.service.timers import Mailbox, Timers
+from rheostatd.service.virtual import VirtualKeeper
 
 if TYPE_CHECKING:
     from rheostat_hal.virtual.launch import VirtualBench
@@ -32,7 +33,8 @@ log = structlog.get_logger()
 FIRST_PAUSE = 0.2  # s before an executor is started again, doubled each time
 STEADY = 60.0  # s without a crash after which earlier ones are forgotten
 PATIENCE = 15.0  # s an executor may take to stop by itself before its pipe is closed
-LAST_PATIENCE = 30.0  # s until it is killed: whether the rig is safe is then unknown
+LAST_PATIENCE = 30.0  # s until it is killed
+NOTICE = 1.0  # s in which an executor finds out by itself, and says in its own words, that its instruments are gone
 
 
 class Life(enum.Enum):
@@ -84,10 +86,17 @@ class Supervisor:
         self._opened = False
         self._was_ready = False
         self._stopping = False
-        self._launching = False
-        self.virtual: VirtualBench | None = None
+        self._touched = False  # the rig has been open since an executor last left it safe
+        self._rescuing = False  # the executor that runs is only to make the rig safe
+        self._after_rescue: Callable[[], None] = self._stopped
+        self.unsafe: str | None = None  # why it is unknown, in the end, whether the rig is safe
+        self._keeper = VirtualKeeper(plan.launch, mailbox, self._open, self._virtual_failed)
         self.link: ExecutorLink | None = None
         self.life = Life.STARTING
+
+    @property
+    def virtual(self) -> VirtualBench | None:
+        return self._keeper.bench
 
     @property
     def pid(self) -> int | None:
@@ -98,9 +107,7 @@ class Supervisor:
         self.life = Life.STARTING
         self._failure = None
         self._start_executor()
-        if self._plan.launch is not None and self.virtual is None and not self._launching:
-            self._launching = True
-            threading.Thread(target=self._launch, name="virtual-bench", daemon=True).start()
+        self._keeper.start()
 
     def try_again(self) -> None:
         """After it was given up: somebody has seen to it."""
@@ -127,17 +134,13 @@ class Supervisor:
         if self._stopping:
             return
         self._stopping = True
-        if self.link is None:
-            self._stopped()
-            return
-        link = self.link
-        link.outbox.clear()
-        if self._opened:
-            link.send(messages.Shutdown())
-            self._timers.after(PATIENCE, link.hang_up)
+        if self._rescuing:
+            self._after_rescue = self._stopped
+        elif self.link is None:
+            self._leave_safe(self._stopped)
         else:
-            link.hang_up()
-        self._timers.after(LAST_PATIENCE, functools.partial(self._kill, link))
+            self.link.outbox.clear()
+            self._end(self.link)
 
     # ---- the executor's life ---------------------------------------------------------------------------------------
 
@@ -165,6 +168,33 @@ class Supervisor:
         self.link.send(messages.Open(plan.bench, str(plan.data), analyser, switch, unfinished, plan.real_time))
         self._poll(self.link)
 
+    def _end(self, link: ExecutorLink) -> None:
+        if self._opened:
+            link.send(messages.Shutdown())
+            self._timers.after(PATIENCE, link.hang_up)
+        else:
+            link.hang_up()
+        self._timers.after(LAST_PATIENCE, functools.partial(self._kill, link))
+
+    def _leave_safe(self, then: Callable[[], None]) -> None:
+        """No executor runs and none will be started: if the last one may have left voltages, one more sees to it."""
+        if not self._touched or self._keeper.missing:
+            then()
+            return
+        log.warning("rig.rescue", note="the executor has not said that the rig is safe: another one makes it so")
+        self._rescuing, self._after_rescue = True, then
+        self._start_executor()
+        assert self.link is not None
+        self._end(self.link)
+
+    def _rescued(self, status: int) -> None:
+        self._rescuing = False
+        if self._touched:
+            _, why = self._failure or ("", status_text(status))
+            self.unsafe = f"an executor that was to make it safe has failed: {why}"
+            log.critical("rig.unsafe", reason=self.unsafe, note="look at it, switch the instruments off by hand")
+        self._after_rescue()
+
     def _poll(self, link: ExecutorLink) -> None:
         self._poller.register(link.socket, zmq.POLLIN | (zmq.POLLOUT if link.outbox else 0))
 
@@ -179,12 +209,18 @@ class Supervisor:
             return False
         report, arrays = received
         if isinstance(report, messages.Failed):
-            self._failure = (report.code, report.reason)
+            self._failure = self._failure or (report.code, report.reason)
             return True
         if isinstance(report, messages.Ready):
+            self._touched = True
+            if self._rescuing:
+                return True
+            self.unsafe = None
             self.life = Life.READY
             self._was_ready = True
             self._timers.after(STEADY, functools.partial(self._steady, link))
+        if isinstance(report, messages.Finished) and report.error_code == "job.stopped":
+            self.life = Life.STARTING  # this one is on its way out: the next job is for the next one
         self._hooks.report(report, arrays)
         return True
 
@@ -200,24 +236,36 @@ class Supervisor:
         self._poller.unregister(link.socket)
         link.close()
         self.link = None
-        if self._stopping:
+        self._touched = self._touched and status != 0
+        if self._rescuing:
+            self._rescued(status)
+            return
+        if self._stopping and status == 0:
             self._stopped()
             return
         self.life = Life.STARTING
-        code, why = self._failure or ("executor.failed", f"the executor has ended ({_status(status)})")
+        code, why = self._failure or ("executor.failed", f"the executor has ended ({status_text(status)})")
         log.error("executor.ended", status=status, code=code, reason=why)
         self._hooks.lost(why)
-        self._again(code, why)
+        if self._stopping:
+            self._failure = None
+            self._leave_safe(self._stopped)
+        else:
+            self._again(code, why)
 
     def _again(self, code: str, why: str) -> None:
         self._crashes += 1
         hopeless = self._failure is not None and not self._was_ready  # it has said why, and it is not a crash
         if hopeless or self._crashes > self._plan.restarts:
-            self.life = Life.GIVEN_UP
             log.error("executor.given_up", crashes=self._crashes, code=code, reason=why)
-            self._hooks.given_up(code, why)
+            self._failure = None
+            self._leave_safe(functools.partial(self._give_up, code, why))
             return
         self._timers.after(FIRST_PAUSE * 2.0 ** (self._crashes - 1), self._restart)
+
+    def _give_up(self, code: str, why: str) -> None:
+        self.life = Life.GIVEN_UP
+        self._hooks.given_up(code, f"{why}; the rig may not be safe: {self.unsafe}" if self.unsafe else why)
 
     def _restart(self) -> None:
         if not self._stopping and self.link is None and self.life is Life.STARTING:
@@ -225,51 +273,17 @@ class Supervisor:
 
     def _stopped(self) -> None:
         self.life = Life.STOPPED
-        if self.virtual is not None:
-            self.virtual.close()
-            self.virtual = None
+        self._keeper.close()
         self._hooks.stopped()
 
     def _kill(self, link: ExecutorLink) -> None:
         if self.link is link:
-            log.critical("executor.killed", pid=link.process.pid, note="whether the rig is safe is unknown: look")
+            log.critical("executor.killed", pid=link.process.pid, note="it did not stop")
             link.process.kill()
 
-    # ---- the virtual bench's life ----------------------------------------------------------------------------------
-
-    def _launch(self) -> None:
-        """In a thread of its own: starting the virtual bench takes a while."""
-        assert self._plan.launch is not None
-        try:
-            bench = self._plan.launch()
-        except Exception as error:  # noqa: BLE001 (whatever it is, the loop's thread has to hear of it)
-            why = f"the virtual bench could not be started: {error}"
-            self._mailbox.post(lambda: self._virtual_failed(why))
-            return
-        self._mailbox.post(lambda: self._virtual_ready(bench))
-
-    def _virtual_ready(self, bench: VirtualBench) -> None:
-        self._launching = False
-        if self.life is Life.STOPPED:
-            bench.close()
-            return
-        log.info("virtual.ready", pid=bench.process.pid, analyser=bench.analyser, switch=bench.switch)
-        self.virtual = bench
-        watch(bench.process, lambda status: self._mailbox.post(lambda: self._virtual_ended(bench, status)))
-        self._open()
-
-    def _virtual_ended(self, bench: VirtualBench, status: int) -> None:
-        if self.virtual is bench and not self._stopping:
-            self.virtual = None
-            self._virtual_failed(f"the virtual bench has ended ({_status(status)})")
-
     def _virtual_failed(self, why: str) -> None:
-        self._launching = False
-        log.error("virtual.failed", reason=why)
+        if self._stopping:
+            return
         self._failure = ("virtual.failed", why)
         if self.link is not None:
-            self.link.hang_up()  # it has nothing to talk to; its end starts both again
-
-
-def _status(status: int) -> str:
-    return f"signal {-status}" if status < 0 else f"exit status {status}"
+            self._timers.after(NOTICE, self.link.hang_up)  # it has nothing to talk to; its end starts both again

@@ -12,6 +12,7 @@ from rheostatd import config, errors, log
 from rheostatd.locks import lock_folder
 from rheostatd.service.daemon import Daemon
 from rheostatd.service.supervisor import Plan
+from rheostatd.signals import EndSignals
 
 STANDIN = str(Path(__file__).with_name("standin.py"))
 
@@ -30,7 +31,7 @@ def main() -> int:
         settings.folder.mkdir(parents=True, exist_ok=True)
         lock = lock_folder(settings.folder)
         plan = Plan("", settings.folder, settings.restarts, lock, program=(STANDIN,))
-        Daemon(settings, bench.load(None), plan, lock).run(functools.partial(print, flush=True))
+        Daemon(settings, bench.load(None), plan, lock).run(functools.partial(print, flush=True), EndSignals())
     except errors.DaemonError as error:
         print(f"{error.code}: {error}", file=sys.stderr)
         return 4
