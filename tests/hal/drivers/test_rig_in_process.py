@@ -118,7 +118,9 @@ def test_outputs_are_on_at_0_v_with_compliance_after_every_route_and_off_after_e
     assert instruments.world.hot_switchings == 0
 
 
-def test_a_switch_left_talkative_by_another_program_is_quietened(rig: BenchRig, instruments: VirtualInstruments) -> None:
+def test_a_switch_left_talkative_by_another_program_is_quietened(
+    rig: BenchRig, instruments: VirtualInstruments
+) -> None:
     with socket.create_connection(("127.0.0.1", instruments.tsp.port)) as other:
         other.sendall(b"localnode.prompts=1 localnode.showerrors=1 print('on')\n")
         assert other.recv(64).startswith(b"on\n")

@@ -144,6 +144,14 @@ def test_refusals_have_their_code_and_stop_their_line(flex: Line, sent: str, cod
     assert flex.ask("ERRX?") == [NO_ERROR]
 
 
+def test_what_came_before_the_error_in_its_line_stays_and_nothing_after_it_is_done(flex: Line) -> None:
+    flex.send("CN 1,2;DV 1,20,1.5,1E-3;DV 9,0,1;DV 2,20,1.5,1E-3;ERRX?")
+    assert flex.is_silent()
+    assert flex.ask("*LRN? 1")[0].startswith("DV1,20,+1.5E+00")
+    assert flex.ask("*LRN? 2")[0].startswith("DV2,200,+0.0E+00")
+    assert flex.ask("ERRX?") == ['+153,"No module for the specified channel."']
+
+
 def test_a_line_that_is_too_long_is_refused_whole(flex: Line) -> None:
     flex.send("*IDN?;" * 42 + "TSR")
     assert flex.ask("ERRX?") == ['+150,"Command input buffer is full."']

@@ -1,7 +1,8 @@
 """Error codes and texts of the B1500A, and its queue.
 
 100, 122, 153 and 200 have the texts of public drivers and of an instrument; the other texts, and the codes marked with
-an asterisk below, are recollections.
+an asterisk below, are recollections. So is the rule that an error stops the rest of its line, a query at its end
+included; what had been carried out before it stays.
 """
 
 from __future__ import annotations
