@@ -218,7 +218,8 @@ class Demo:
             before = row.section
         self.console.print(table)
         self.console.print(
-            "The weights were measured in turn, each when its target was reached; they were not held together.\n"
+            "The weights were measured in turn, each when its target was reached and before its relays opened;"
+            " they were not held together.\n"
         )
 
     @contextmanager

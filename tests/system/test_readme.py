@@ -27,7 +27,7 @@ def test_the_code_in_the_readme_programs_and_exports(address, tmp_path, monkeypa
     ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=200)
     assert ran.returncode == 0, ran.stderr
     assert "of 4" in ran.stdout
-    assert "verified" in ran.stdout.lower()
+    assert "{'verified': 4}" in ran.stdout
     with h5py.File(tmp_path / "trial.h5") as file:
         assert len(file) > 0
 

@@ -93,6 +93,7 @@ def test_the_report_says_that_the_weights_were_never_held_together():
     parsed = Page(report.document(a_transfer(), title="t"))
     assert "measured one after another, 2 to 3 on each of 5 devices" in parsed.text
     assert "no moment saw them all held together" in parsed.text
+    assert "closing them anew changes the contact resistances" in parsed.text
 
 
 def test_the_report_holds_every_row_of_the_table_and_the_numbers_of_the_run():
