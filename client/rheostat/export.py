@@ -3,7 +3,8 @@
     rheostat.export.save(result, "run.h5")
     result = rheostat.export.load("run.h5")          # the same numbers, shapes and provenance
 
-NPZ holds the arrays as `achieved_ohm`, `energy_j`, ..., `devices`, and `about`: a JSON text with job and provenance.
+NPZ holds the arrays as `achieved_ohm`, `energy_j`, ..., `devices_named` (the names that `device` counts), and `about`:
+a JSON text with job, provenance and the names of the outcomes.
 HDF5 holds the same as data sets, each with an attribute `unit`, and `about` as an attribute of the file.
 """
 
@@ -54,6 +55,8 @@ def save(result: Result, path: str | Path, format: str | None = None) -> Path:  
     target = Path(path)
     writers: dict[str, Callable[[Result, IO[bytes]], None]] = {"csv": _csv, "npz": _npz, "hdf5": _hdf5}
     writer = writers[format_of(target, format)]
+    if not target.parent.is_dir():
+        raise InputError(f"{target}: there is no folder {target.parent}")
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     unfinished = Path(name)
     try:
@@ -164,6 +167,7 @@ def _about(result: Result) -> str:
         "job": msgspec.to_builtins(result.job),
         "devices": list(result.devices),
         "traces": list(result.traces),
+        "outcomes": {str(int(outcome)): outcome.name.lower() for outcome in wire.Outcome},
         "provenance": result.provenance,
     }
     if isinstance(result, results.ProgramResult):

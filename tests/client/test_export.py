@@ -107,6 +107,7 @@ def test_csv_keeps_every_digit_and_says_units_and_provenance(tmp_path) -> None:
     first, about, *lines = path.read_text().splitlines()
     assert first == "# rheostat program job j-1"
     assert json.loads(about[2:])["provenance"] == {"seed": 7, "table": "t-1"}
+    assert json.loads(about[2:])["outcomes"]["1"] == "verified"
     rows = list(csv.DictReader(lines))
     assert [float(row["achieved_ohm"]) for row in rows] == numbers[1].tolist()
     assert [row["device"] for row in rows] == ["A1", "A2", "A1", "A2"]
@@ -130,6 +131,8 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path) -> None:
         export.save(_program((2,), np.ones((6, 2))), tmp_path / "run.xlsx")
     with pytest.raises(InputError, match="unknown format 'xml'; possible: csv, npz, hdf5"):
         export.save(_program((2,), np.ones((6, 2))), tmp_path / "run", "xml")
+    with pytest.raises(InputError, match=r"there is no folder .*nowhere"):
+        export.save(_program((2,), np.ones((6, 2))), tmp_path / "nowhere" / "run.npz")
     broken = _program((2,), np.ones((6, 2)))
     del broken.arrays["achieved"]
     with pytest.raises(KeyError):

@@ -17,6 +17,7 @@ from rheostat import units
 from rheostat.attend import Progress, attend
 from rheostat.client import ProgramResult, Rig
 from rheostat.errors import InputError
+from rheostat.targets import names as device_names
 from rheostat.weights import analog, networks
 from rheostat.weights.mapping import Mapping
 from rheostat.weights.placement import Placement, place
@@ -166,7 +167,7 @@ def transfer(
     rig: Rig,
     *,
     mapping: Mapping | None = None,
-    devices: Sequence[str] | None = None,
+    devices: Sequence[str] | str | None = None,
     tolerance: float | None = None,
     evaluate: Callable[[Any], float] | None = None,
     progress: Progress | None = None,
@@ -231,10 +232,10 @@ def transfer(
     return Transfer(exact, converters, layers, accuracy, result, placement, half_level)
 
 
-def _devices(rig: Rig, devices: Sequence[str] | None, mapping: Mapping) -> list[str]:
+def _devices(rig: Rig, devices: Sequence[str] | str | None, mapping: Mapping) -> list[str]:
     """The devices to use, whose windows hold that of the mapping. Names the daemon does not know are its to refuse."""
     known = {device.name: device for device in rig.devices()}
-    names = list(known) if devices is None else list(devices)
+    names = list(known) if devices is None else device_names(devices)
     lrs, hrs = mapping.window
     for name in names:
         if name in known and not (known[name].window[0] <= lrs and hrs <= known[name].window[1]):

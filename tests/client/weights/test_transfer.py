@@ -63,6 +63,11 @@ def test_targets_are_dealt_to_the_devices_in_turn_and_visited_as_a_sweep(scripte
     assert rig.asked["tolerance"] == pytest.approx(0.137, abs=5e-5)
 
 
+def test_one_device_may_be_named_without_a_list(scripted_rig):
+    rig = scripted_rig()
+    assert transfer(small_model(), rig, devices="B1").result.devices == ("B1",)
+
+
 def test_the_four_networks_are_evaluated_in_their_order(scripted_rig):
     seen = []
 
