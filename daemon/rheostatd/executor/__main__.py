@@ -82,7 +82,7 @@ def _watch_stdin(guard: Guard) -> None:
             pass
     except OSError as error:  # no stdin at all counts as its end
         log.warning("stdin.closed", error=str(error))
-    guard.end("the service is gone")
+    guard.end("its pipe to the service was closed")
 
 
 if __name__ == "__main__":

@@ -152,8 +152,9 @@ class Job:
     # ---- devices -----------------------------------------------------------------------------------------------------
 
     def count(self, outcome: wire.Outcome, number: int = 1) -> None:
-        self.done += number
-        self.outcomes[outcome.name.lower()] += number
+        if number:
+            self.done += number
+            self.outcomes[outcome.name.lower()] += number
 
     @contextlib.contextmanager
     def visit(
