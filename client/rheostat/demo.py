@@ -155,7 +155,8 @@ class Demo:
                 seed=SEED,
                 progress=lambda epoch, total: self._show_progress(epoch, total, f"epoch {epoch} of {total}"),
             )
-            say(f"{NETWORK} on {len(data.train_labels)} handwritten digits, {self.form.epochs} epochs")
+            digits = f"{len(data.train_labels):,} handwritten digits, tested on {len(data.test_labels)} others"
+            say(f"{NETWORK} on {digits}; {self.form.epochs} epochs")
         return data, model
 
     def _program(self, rig: Rig, devices: list[str], model: Any, data: DataSet) -> Transfer:
@@ -218,8 +219,7 @@ class Demo:
             before = row.section
         self.console.print(table)
         self.console.print(
-            "The weights were measured in turn, each when its target was reached and before its relays opened;"
-            " they were not held together.\n"
+            "The weights were measured in turn, each before its relays opened; they were not held together.\n"
         )
 
     @contextmanager

@@ -18,11 +18,30 @@ if TYPE_CHECKING:
 
 IN_TURN = (
     "The weights were programmed and measured one after another, {per_device} on each of {devices} devices: no moment"
-    " saw them all held together, as an array of {weights} devices would hold them. What is reported is the resistance"
-    " each device was measured at when its target was reached, with the relays closed that were closed then: closing"
+    " saw them all held together, as an array of {weights:,} devices would hold them. What is reported is the"
+    " resistance each device was measured at when its target was reached, with the relays closed that were closed then: closing"
     " them anew changes the contact resistances, and with them a reading, perhaps by more than half a level. That,"
     " drift, and what neighbours do to each other are not in these numbers."
 )
+
+
+UNITS = {  # of what the daemon states in SI without saying so
+    "calibration": {
+        "bounds": "bounds_ohm",
+        "noise": "noise_ohm",
+        "step": "step_ohm",
+        "width": "width_s",
+        "window": "window_ohm",
+    },
+    "limits": {
+        "compliance": "compliance_a",
+        "max_energy": "max_energy_j",
+        "max_voltage": "max_voltage_v",
+        "max_width": "max_width_s",
+        "read_voltage": "read_voltage_v",
+    },
+    "spec": {"tolerance": "tolerance_ohm"},
+}
 
 
 def write(
@@ -95,7 +114,7 @@ def _in_turn(transfer: Transfer) -> str:
 
 def _cards(transfer: Transfer) -> list[tuple[str, str]]:
     verified = int(transfer.result.verified.sum())
-    shown = [(f"{100 * verified / transfer.programmed:.1f} %", f"verified of {transfer.programmed} weights")]
+    shown = [(f"{100 * verified / transfer.programmed:.1f} %", f"verified of {transfer.programmed:,} weights")]
     if transfer.accuracy is not None:
         shown += [
             (f"{100 * transfer.accuracy.float_weights:.1f} %", "accuracy, float weights"),
@@ -152,6 +171,9 @@ def _provenance(transfer: Transfer, status: Status | None, details: Mapping[str,
     content: dict[str, Any] = dict(details or {})
     content["mapping"] = {**transfer.layers[0].mapping.as_dict(), **_ranges(transfer.layers)}
     content.update({"job_id": transfer.result.job.job_id, **transfer.result.provenance})
+    for group, names in UNITS.items():
+        if isinstance(content.get(group), Mapping):
+            content[group] = {names.get(name, name): value for name, value in content[group].items()}
     if status is not None:
         content["daemon"] = {"version": status.version, "bench": status.bench, "virtual": status.virtual}
         content["instruments"] = {

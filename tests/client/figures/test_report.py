@@ -120,6 +120,13 @@ def test_the_report_keeps_the_provenance():
         assert words in parsed.text
 
 
+def test_the_provenance_is_told_with_its_units():
+    limits = {"compliance": 0.1, "max_voltage": 7.0, "host_timed": False}
+    text = Page(report.document(a_transfer(limits=limits, calibration={"noise": 0.021}), title="t")).text
+    for words in ("compliance_a 0.1", "max_voltage_v 7", "host_timed False", "noise_ohm 0.021"):
+        assert words in text
+
+
 def test_names_from_outside_cannot_break_the_page():
     parsed = Page(
         report.document(a_transfer(scheme="<script>alert(1)</script>"), title="<b>&", details={"a<": {"b": "<"}})
