@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rheostat_hal.virtual.flex import data, parser
 from rheostat_hal.virtual.flex.errors import FlexError
-from tests.hal.virtual.conftest import A1, ON, Connect, Line, Start
+from tests.hal.virtual.conftest import A1, ON, Connect, Line, Start, current
 
 NO_ERROR = '+0,"No Error."'
 
@@ -130,6 +130,16 @@ def test_settings_read_back_at_once(flex: Line) -> None:
         ("CN 1;DI 1,0,1e-3", 201, "Compliance must be set.; SLOT1"),
         ("CN 1;DV 1,0,43,0.01", 202, "Interlock circuit must be closed.; SLOT1"),
         ("PV 1,0,-1,1", 126, "Pulse base and peak must be same polarity.; SLOT1"),
+        ("MCPT 0,0.001", 120, "Incorrect parameter value."),
+        ("MCPT 0,0,0,2", 120, "Incorrect parameter value."),
+        ("MCPNT 2,0.1,0.8", 120, "Incorrect parameter value."),  # channel, delay, width
+        ("MCPNT 2,0,0.0004", 120, "Incorrect parameter value."),
+        ("MCPNX 1,2,1,200,1,-1,0.1", 126, "Pulse base and peak must be same polarity.; SLOT2"),
+        ("MCPNX 1,2,3,200,0,1,0.1", 120, "Incorrect parameter value."),
+        ("MCPNX 11,2,1,200,0,1,0.1", 120, "Incorrect parameter value."),
+        ("MCPNX 1,5,1,200,0,1,0.1", 153, "No module for the specified channel."),
+        ("CN;MM 27,2,4;XE", 211, "Source must be set before XE."),
+        ("MM 27,2;MCPNX 1,2,1,200,0,1,0.1;XE", 200, "Output channel not enabled."),
         ("RZ 1", 205, "Channel must be in 0 V by DZ before RZ.; SLOT1"),
         ("PT 0,2.1,3", 120, "Incorrect parameter value."),
         ("PT 0,0.0004", 120, "Incorrect parameter value."),
@@ -185,6 +195,12 @@ def test_other_modules_and_empty_slots(start: Start, connect: tuple[Connect, Con
     client.send("CN 6;DV 6,0,1,1e-3;*LRN? 5")
     assert client.is_silent()  # an empty slot has nothing to say
     assert client.ask("*LRN? 6") == ["DV6,0,+1.0E+00,+1.0E-03,0,0"]
+
+
+def test_an_output_that_is_switched_on_begins_at_0_v_with_the_initial_compliance(flex: Line) -> None:
+    flex.send("CN 1;DV 1,20,1.5,0.1;CL 1;CN 1")
+    assert flex.ask("*LRN? 1") == ["DV1,200,+0.0E+00,+1.0E-04,0,0"]
+    assert current(flex.ask("TV 1,20")[0]) == pytest.approx(0.0, abs=1e-3)
 
 
 def test_zero_is_remembered_and_restored(flex: Line) -> None:
