@@ -7,6 +7,7 @@ made the rig safe. Everything that differs between systems is in this module.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -45,11 +46,12 @@ class Lock:
         self.describe()
 
     def describe(self, **more: Any) -> None:
-        """Writes who holds the lock: the pid, and for example the address that answers."""
+        """Writes who holds the lock: the pid, and for example the address that answers. Held it is also without."""
         text = json.dumps({"pid": os.getpid(), **more}).encode()
         os.ftruncate(self.descriptor, 0)
         os.lseek(self.descriptor, 0, os.SEEK_SET)
-        os.write(self.descriptor, text)
+        with contextlib.suppress(OSError):  # the disk is full, which the journal will say better
+            os.write(self.descriptor, text)
 
     def release(self) -> None:
         """Lets it go and removes the file, where a file that is open can be removed."""

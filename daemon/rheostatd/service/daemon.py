@@ -134,16 +134,17 @@ class Daemon:
             return
         described = {"address": self.address, "events": self._front.events_address}
         virtual = self._supervisor.virtual
-        write_daemon_file(
-            self._settings.folder,
-            {
-                **described,
-                "estop": self._conductor.rig.estop,
-                "pid": os.getpid(),
-                "executor_pid": self._supervisor.pid,
-                "virtual": {"analyser": virtual.analyser, "switch": virtual.switch} if virtual else None,
-            },
-        )
+        content = {
+            **described,
+            "estop": self._conductor.rig.estop,
+            "pid": os.getpid(),
+            "executor_pid": self._supervisor.pid,
+            "virtual": {"analyser": virtual.analyser, "switch": virtual.switch} if virtual else None,
+        }
+        try:
+            write_daemon_file(self._settings.folder, content)
+        except OSError as error:  # a full disk: who knows the address is served all the same
+            log.error("daemon.file_unwritten", file=DAEMON_FILE, reason=error.strerror)
         if not self._announced:
             self._announced = True
             bench = "virtual bench" if virtual else f"bench {self._bench.name}"

@@ -69,4 +69,7 @@ class VirtualInstruments:
         if self._state is not None:
             with self.world.lock:
                 self.world.integrate()
-                self.die.save(self._state, self.world.clock.now)
+                try:
+                    self.die.save(self._state, self.world.clock.now)
+                except OSError as error:  # the state kept before is whole
+                    log.error("die.not_saved", state=str(self._state), reason=error.strerror)

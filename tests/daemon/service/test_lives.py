@@ -244,6 +244,17 @@ def test_too_little_free_space_refuses_jobs_before_the_disk_is_full(
     daemon.stop()
 
 
+def test_a_disk_that_is_full_at_the_start_is_said_with_what_to_do(small_disk: Path) -> None:
+    fill(small_disk)
+    command = [sys.executable, "-m", "rheostatd", "--data", str(small_disk / "data"), "--port", "0"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 5
+    said = next(line for line in ended.stderr.splitlines() if line.startswith("rheostatd: "))
+    assert said.startswith(f"rheostatd: {small_disk / 'data'}")
+    assert "make room on the disk" in said
+    assert "Traceback" not in ended.stderr  # nor does the virtual bench lose its head
+
+
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="NOT TESTED, needs Linux: limits of another process")
 def test_the_end_of_a_job_waits_for_room_and_is_not_seen_before(daemon: Any, program: Any) -> None:
     daemon.behave("hang")
