@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from rheostat.weights.transfer import Layer, Transfer
 
 IN_TURN = (
-    "The weights were programmed and measured one after another, {per_device} on each of {devices} devices: no moment"
-    " saw them all held together, as an array of {weights:,} devices would hold them. What is reported is the"
-    " resistance each device was measured at when its target was reached, with the relays closed that were closed then: closing"
-    " them anew changes the contact resistances, and with them a reading, perhaps by more than half a level. That,"
-    " drift, and what neighbours do to each other are not in these numbers."
+    "The weights were programmed and measured one after another, {per_device} on each of {devices} devices: no"
+    " moment saw them all held together, as an array of {weights:,} devices would hold them. What is reported is"
+    " the resistance each device was measured at when its target was reached, with the relays closed that were"
+    " closed then: closing them anew changes the contact resistances, and with them a reading, perhaps by more"
+    " than half a level. That, drift, and what neighbours do to each other are not in these numbers."
 )
 
 
