@@ -127,12 +127,17 @@ def test_the_same_job_sent_twice_runs_once_and_another_under_its_id_is_refused(r
     [
         ({"targets": [800.0], "devices": "A9"}, errors.UnknownDevice, "A9"),
         ({"targets": [900.0], "devices": "A1"}, errors.BadTargets, "740 to 880"),
+        ({"targets": [0.8], "devices": "A1", "unit": "S"}, errors.BadTargets, "1.25 ohm"),
+        ({"targets": [800.0, float("nan")], "devices": "A1"}, errors.InputError, r"targets\[1\] is nan"),
+        ({"targets": [float("inf")], "devices": "A1"}, errors.InputError, r"targets\[0\] is inf"),
+        ({"targets": [800.0], "devices": ["A1", "A2"]}, errors.InputError, "2 devices named for 1 target"),
+        ({"targets": [0.8], "devices": "A1", "unit": "kohmm"}, errors.UnitError, "did you mean kohm"),
         ({"targets": [800.0], "devices": "A1", "scheme": "fpp"}, errors.UnknownScheme, "did you mean 'ffp'"),
         ({"targets": [800.0], "devices": "A1", "parameters": {"x": 1.0}}, errors.BadParameter, "possible: "),
         ({"targets": [800.0], "devices": "A1", "table": "old"}, errors.UnknownTable, "old"),
     ],
 )
-def test_what_the_daemon_refuses_says_what_is_possible_and_leaves_no_job(
+def test_what_is_refused_says_what_is_possible_and_leaves_no_job(
     rig: Rig, arguments: dict[str, object], error: type[Exception], message: str
 ) -> None:
     before = rig.jobs(1000)

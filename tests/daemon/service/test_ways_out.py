@@ -63,8 +63,10 @@ def bench_file(folder: Path, instruments: VirtualBench) -> Path:
     return path
 
 
-def serving(folder: Path, instruments: VirtualBench, daemon_process: Any) -> Any:
-    command = [sys.executable, "-m", "rheostatd", "--config", str(bench_file(folder, instruments)), "--port", "0"]
+def serving(folder: Path, instruments: VirtualBench, daemon_process: Any, settings: str = "") -> Any:
+    path = bench_file(folder, instruments)
+    path.write_text(path.read_text() + settings)
+    command = [sys.executable, "-m", "rheostatd", "--config", str(path), "--port", "0"]
     return daemon_process([*command, "--data", str(folder / "data")], folder / "data")
 
 
@@ -209,6 +211,23 @@ def test_a_daemon_that_ends_in_mid_job_leaves_the_rig_safe(
     in_mid_job(daemon, instruments, device)
     way(daemon)
     assert energised(instruments) == ("", "")
+
+
+def test_an_executor_that_is_given_up_leaves_the_rig_safe(
+    tmp_path: Path, instruments: VirtualBench, daemon_process: Any
+) -> None:
+    daemon = serving(tmp_path, instruments, daemon_process, "\n[daemon]\nrestarts = 0\n")
+    in_mid_job(daemon, instruments, "D3")
+    executor_killed(daemon, "D3")
+    end = time.monotonic() + 30.0
+    while (status := daemon.call(wire.GetStatus())).state != "latched":
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert "signal 9" in status.latch
+    assert status.executor_pid is None
+    assert energised(instruments) == ("", "")
+    assert daemon.call(wire.Recover(), timeout=30.0) == wire.Ok()
+    daemon.stop()
 
 
 def test_when_all_processes_are_killed_the_next_daemon_makes_the_rig_safe(
