@@ -175,6 +175,24 @@ def test_a_read_does_not_move_the_device_and_a_write_pulse_does(
     assert instruments.die.resistance(0) > low
 
 
+def test_what_moves_a_device_is_the_voltage_between_its_pairs_of_terminals(
+    ready: Line, tsp: Line, instruments: VirtualInstruments
+) -> None:
+    close(tsp, *A1)
+    before = instruments.die.resistance(0)
+
+    def held(*terminals: int) -> float:
+        up, down = (";".join(f"DV {terminal},200,{volts}" for terminal in terminals) for volts in (4, 0))
+        ready.ask(f"{up};PA 1;{down};*OPC?")
+        return instruments.die.resistance(0)
+
+    assert held(1, 2, 3, 4) == before  # all at one potential
+    assert held(1, 2) == before  # as much one way as the other
+    raised = held(1, 3)  # the wrong way round
+    assert raised > before
+    assert held(2, 4) < raised
+
+
 def test_a_device_connected_by_mistake_is_pulsed_too(ready: Line, tsp: Line, instruments: VirtualInstruments) -> None:
     before = [instruments.die.resistance(number) for number in range(3)]
     close(tsp, *A1, *A2)
