@@ -247,6 +247,20 @@ def test_the_next_trigger_waits_for_the_period(ready: Line, instruments: Virtual
     assert (instruments.world.clock.now - began) / 1e9 == pytest.approx(4.8)
 
 
+@pytest.mark.parametrize(
+    ("width", "period"), [(5e-4, 5e-3), (3e-3, 5e-3), (4e-3, 6e-3), (0.1, 0.102), (0.1001, 0.1101), (2.0, 2.01)]
+)
+def test_period_0_is_the_shortest_possible(
+    ready: Line, instruments: VirtualInstruments, width: float, period: float
+) -> None:
+    pulses = "MCPNX 1,2,1,200,0,1,0.1;MCPNX 2,4,1,200,0,1,0.1"
+    ready.ask(f"MCPT 0,0;MCPNT 2,0,{width};MCPNT 4,0,{width};{pulses};XE;*OPC?", 2)
+    began = instruments.world.clock.now
+    for _ in range(10):
+        ready.ask(f"{pulses};XE;*OPC?", 2)
+    assert (instruments.world.clock.now - began) / 1e10 == pytest.approx(period)
+
+
 def test_virtual_time_costs_nothing(ready: Line, instruments: VirtualInstruments) -> None:
     began, wall = instruments.world.clock.now, time.monotonic()
     ready.ask("PA 99;PA 99;*OPC?")
