@@ -80,11 +80,23 @@ def lasting(tmp_path_factory: pytest.TempPathFactory, daemon_process: Any) -> It
 
 
 @pytest.fixture
-def daemon(tmp_path: Path, instruments: VirtualBench, daemon_process: Any) -> Iterator[Any]:
-    daemon = serving(tmp_path, instruments, daemon_process)
-    yield daemon
-    if daemon.process.poll() is None:
-        daemon.stop()
+def on(tmp_path: Path, daemon_process: Any) -> Iterator[Callable[..., Any]]:
+    """Starts a daemon on given instruments; it is stopped with the test."""
+    started = []
+
+    def start(instruments: VirtualBench, settings: str = "") -> Any:
+        started.append(serving(tmp_path, instruments, daemon_process, settings))
+        return started[-1]
+
+    yield start
+    for daemon in started:
+        if daemon.process.poll() is None:
+            daemon.stop()
+
+
+@pytest.fixture
+def daemon(on: Callable[..., Any], instruments: VirtualBench) -> Any:
+    return on(instruments)
 
 
 def in_mid_job(daemon: Any, instruments: VirtualBench, device: str) -> None:
@@ -213,10 +225,8 @@ def test_a_daemon_that_ends_in_mid_job_leaves_the_rig_safe(
     assert energised(instruments) == ("", "")
 
 
-def test_an_executor_that_is_given_up_leaves_the_rig_safe(
-    tmp_path: Path, instruments: VirtualBench, daemon_process: Any
-) -> None:
-    daemon = serving(tmp_path, instruments, daemon_process, "\n[daemon]\nrestarts = 0\n")
+def test_an_executor_that_is_given_up_leaves_the_rig_safe(on: Callable[..., Any], instruments: VirtualBench) -> None:
+    daemon = on(instruments, "\n[daemon]\nrestarts = 0\n")
     in_mid_job(daemon, instruments, "D3")
     executor_killed(daemon, "D3")
     end = time.monotonic() + 30.0
@@ -227,11 +237,10 @@ def test_an_executor_that_is_given_up_leaves_the_rig_safe(
     assert status.executor_pid is None
     assert energised(instruments) == ("", "")
     assert daemon.call(wire.Recover(), timeout=30.0) == wire.Ok()
-    daemon.stop()
 
 
 def test_when_all_processes_are_killed_the_next_daemon_makes_the_rig_safe(
-    daemon: Any, instruments: VirtualBench, tmp_path: Path, daemon_process: Any
+    daemon: Any, instruments: VirtualBench, on: Callable[..., Any]
 ) -> None:
     in_mid_job(daemon, instruments, "D2")
     os.kill(daemon.executor_pid(), signal.SIGSTOP)
@@ -242,15 +251,14 @@ def test_when_all_processes_are_killed_the_next_daemon_makes_the_rig_safe(
     outputs, closed = energised(instruments)  # nobody was left to do it
     assert outputs
     assert closed
-    again = serving(tmp_path, instruments, daemon_process)
+    again = on(instruments)
     assert energised(instruments) == ("", "")
     assert again.call.wait("D2").state is State.INTERRUPTED
-    again.stop()
 
 
-def test_a_daemon_that_cannot_leave_the_rig_safe_says_so(tmp_path: Path, daemon_process: Any) -> None:
+def test_a_daemon_that_cannot_leave_the_rig_safe_says_so(on: Callable[..., Any]) -> None:
     with launch(None) as instruments:
-        daemon = serving(tmp_path, instruments, daemon_process)
+        daemon = on(instruments)
     assert daemon.stop() == 6
     last = daemon.log_path.read_text().splitlines()[-1]
     assert last.startswith("rheostatd: stopped, but the rig may not be safe: ")
