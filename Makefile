@@ -24,7 +24,7 @@ lint: setup  ## ruff, mypy --strict and the import contracts
 	$(BIN)ruff check
 	$(BIN)ruff format --check
 	$(BIN)mypy
-	$(BIN)lint-imports
+	$(BIN)lint-imports --no-logo
 
 format: setup  ## let ruff format the code
 	$(BIN)ruff check --fix

@@ -229,7 +229,7 @@ def build_aihwkit(environment: Environment, steps: Steps) -> None:
         with tempfile.TemporaryDirectory(dir=folder) as unfinished:
             command = [environment.python, "-m", "pip", "wheel", "--disable-pip-version-check", "--no-cache-dir"]
             command += ["--no-build-isolation", "--no-deps", "--no-binary", "aihwkit", "-w", unfinished]
-            title = f"building aihwkit {AIHWKIT} from source (2 to 5 minutes, once)"
+            title = f"building aihwkit {AIHWKIT} from source (minutes, once)"
             steps.run(title, [*command, f"aihwkit=={AIHWKIT}"], environment.variables())
             for wheel in Path(unfinished).glob(pattern):
                 wheel.rename(folder / wheel.name)

@@ -110,6 +110,24 @@ def test_a_failing_step_shows_the_end_of_its_output_and_where_all_of_it_is(scrip
         script.Steps().run("trying", [sys.executable, "-c", "print('the reason'); raise SystemExit(3)"])
 
 
+def test_what_only_root_can_install_is_named_in_one_line(tree, script, monkeypatch):
+    environment = environment_of(script, tree)
+    monkeypatch.setattr(environment, "output", lambda _: "True")  # Python's headers are there
+    monkeypatch.setattr(script, "links_openblas", lambda: False)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(script.SetupError) as told:
+        script.system_packages(environment, script.Steps())
+    assert "sudo apt-get install libopenblas-dev" in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_without_a_compiler_the_set_up_says_so(script, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(script.SetupError, match=r"no C\+\+ compiler: install one"):
+        script.links_openblas()
+
+
 def test_an_interrupted_set_up_stops_what_it_started_and_can_be_repeated(tree):
     process = subprocess.Popen(
         [sys.executable, "deploy/setup_env.py"], cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
