@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux only
@@ -77,6 +77,17 @@ class LineChannel:
                 while self._wake.recv(64):
                     pass
 
+    @contextlib.contextmanager
+    def turn(self, instrument: threading.Lock) -> Iterator[None]:
+        """One line's turn on the instrument; while another connection's line runs, an abort of ours still passes."""
+        self.forget_aborts()  # that came while nothing ran here, also if another's line still does
+        while not instrument.acquire(blocking=False):
+            self.sleep(0.005)
+        try:
+            yield
+        finally:
+            instrument.release()
+
     def send(self, data: bytes) -> None:
         try:
             self._sock.sendall(data)
@@ -121,6 +132,9 @@ class LineChannel:
 class Session(Protocol):
     """One connection to an instrument: serve lines until Hangup."""
 
+    @property
+    def channel(self) -> LineChannel: ...
+
     def serve(self) -> None: ...
 
 
@@ -130,6 +144,8 @@ class Listener:
     def __init__(self, name: str, port: int, session: Callable[[socket.socket], Session]) -> None:
         self._name = name
         self._session = session
+        self._lock = threading.Lock()
+        self._sessions: set[Session] = set()
         self._sock = socket.create_server(("127.0.0.1", port))
         self.port: int = self._sock.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, name=name, daemon=True)
@@ -152,6 +168,20 @@ class Listener:
                 return  # closed
             threading.Thread(target=self._serve, args=(sock,), name=self._name, daemon=True).start()
 
+    def abort_others(self, session: Session) -> None:
+        """An abort came over `session`, which therefore runs nothing: stop what runs for the others."""
+        with self._lock:
+            for other in self._sessions - {session}:
+                other.channel.abort()
+
     def _serve(self, sock: socket.socket) -> None:
-        with contextlib.suppress(Hangup):
-            self._session(sock).serve()
+        session = self._session(sock)
+        with self._lock:
+            self._sessions.add(session)
+        try:
+            with contextlib.suppress(Hangup):
+                session.serve()
+        finally:
+            with self._lock:
+                self._sessions.discard(session)
+            session.channel.close()

@@ -11,7 +11,6 @@ comes from; what the aborted line had put into its buffers is dropped.
 from __future__ import annotations
 
 import socket
-import threading
 import time
 
 import structlog
@@ -41,33 +40,23 @@ class FlexSession:
         self._hold = False
 
     def serve(self) -> None:
-        self._server.enter(self)
-        try:
-            while True:
-                timeout = max(0.0, self._held_until - time.monotonic()) if self._data else None
-                line = self.channel.next_line(timeout)
-                if line is None:
-                    self._flush()
-                elif is_abort(line):
-                    self.clear()
-                    self._server.abort_others(self)
-                elif line.strip():
-                    self._execute(line)
-        finally:
-            self._server.leave(self)
-            self.channel.close()
+        while True:
+            timeout = max(0.0, self._held_until - time.monotonic()) if self._data else None
+            line = self.channel.next_line(timeout)
+            if line is None:
+                self._flush()
+            elif is_abort(line):
+                self.clear()
+                self._server.abort_others(self)
+            elif line.strip():
+                self._execute(line)
 
     def _execute(self, line: str) -> None:
-        self.channel.forget_aborts()  # that came while nothing ran here, also if another's line still does
         try:
-            while not self._analyser.lock.acquire(blocking=False):
-                self.channel.sleep(0.005)  # another connection's line runs; an AB of ours still passes
-            try:
+            with self.channel.turn(self._analyser.lock):
                 self._hold = False
                 before = len(self._data)
                 self._analyser.run(line, self)
-            finally:
-                self._analyser.lock.release()
         except Hangup:
             raise
         except LineAborted:
@@ -112,37 +101,10 @@ class FlexSession:
         self.channel.sleep(seconds)
 
 
-class FlexServer:
+class FlexServer(Listener):
     """Serves `analyser` on a loopback port (0: any free one)."""
 
     def __init__(self, analyser: Analyser, port: int = 0, *, hold: float = HOLD) -> None:
         self.analyser = analyser
         self.hold = hold
-        self._lock = threading.Lock()
-        self._sessions: set[FlexSession] = set()
-        self._listener = Listener("analyser", port, lambda sock: FlexSession(self, sock))
-
-    @property
-    def resource(self) -> str:
-        return self._listener.resource
-
-    @property
-    def port(self) -> int:
-        return self._listener.port
-
-    def enter(self, session: FlexSession) -> None:
-        with self._lock:
-            self._sessions.add(session)
-
-    def leave(self, session: FlexSession) -> None:
-        with self._lock:
-            self._sessions.discard(session)
-
-    def abort_others(self, session: FlexSession) -> None:
-        """AB came over `session`, which therefore runs nothing: stop what runs for the others."""
-        with self._lock:
-            for other in self._sessions - {session}:
-                other.channel.abort()
-
-    def close(self) -> None:
-        self._listener.close()
+        super().__init__("analyser", port, lambda sock: FlexSession(self, sock))

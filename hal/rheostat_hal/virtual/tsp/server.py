@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 
 import structlog
 
@@ -27,30 +26,20 @@ class TspSession:
         self._out: list[str] = []
 
     def serve(self) -> None:
-        self._server.enter(self)
-        try:
-            while True:
-                line = self.channel.next_line()
-                if line is None:
-                    continue
-                if _is_abort(line):
-                    self._server.abort_others(self)
-                elif line.strip():
-                    self._execute(line)
-                    self.flush()
-        finally:
-            self._server.leave(self)
-            self.channel.close()
+        while True:
+            line = self.channel.next_line()
+            if line is None:
+                continue
+            if _is_abort(line):
+                self._server.abort_others(self)
+            elif line.strip():
+                self._execute(line)
+                self.flush()
 
     def _execute(self, line: str) -> None:
-        self.channel.forget_aborts()  # that came while nothing ran here, also if another's line still does
         try:
-            while not self._instrument.lock.acquire(blocking=False):
-                self.channel.sleep(0.005)
-            try:
+            with self.channel.turn(self._instrument.lock):
                 self._instrument.run(line, self)
-            finally:
-                self._instrument.lock.release()
         except Hangup:
             raise
         except LineAborted:
@@ -75,35 +64,9 @@ class TspSession:
         self.channel.poll()
 
 
-class TspServer:
+class TspServer(Listener):
     """Serves `instrument` on a loopback port (0: any free one)."""
 
     def __init__(self, instrument: Multiplexer, port: int = 0) -> None:
         self.instrument = instrument
-        self._lock = threading.Lock()
-        self._sessions: set[TspSession] = set()
-        self._listener = Listener("switch", port, lambda sock: TspSession(self, sock))
-
-    @property
-    def resource(self) -> str:
-        return self._listener.resource
-
-    @property
-    def port(self) -> int:
-        return self._listener.port
-
-    def enter(self, session: TspSession) -> None:
-        with self._lock:
-            self._sessions.add(session)
-
-    def leave(self, session: TspSession) -> None:
-        with self._lock:
-            self._sessions.discard(session)
-
-    def abort_others(self, session: TspSession) -> None:
-        with self._lock:
-            for other in self._sessions - {session}:
-                other.channel.abort()
-
-    def close(self) -> None:
-        self._listener.close()
+        super().__init__("switch", port, lambda sock: TspSession(self, sock))
