@@ -17,6 +17,7 @@ from rheostat.errors import (
     DaemonUnavailable,
     InputError,
     ProtocolError,
+    RigUnsafe,
     UnknownJob,
     WaitTimeout,
     ended_badly,
@@ -32,6 +33,7 @@ Clock = Callable[[], float]
 
 LONG_POLL = 10.0  # s: the daemon answers a Wait at the latest after this long
 LAST = "last"  # instead of an id: the job that was sent last
+STOPPING = 10.0  # s: an emergency stop is answered within 8 s, whatever happens
 SLOW = 60.0  # s: requests that reach the instruments or compile may take this much longer than others
 
 
@@ -197,4 +199,9 @@ def recover() -> Talk[None]:
 
 
 def emergency_stop(reason: str) -> Talk[None]:
-    yield from ask(wire.EmergencyStop(reason=reason), wire.Ok)
+    try:
+        yield from ask(wire.EmergencyStop(reason=reason), wire.Ok, patience=STOPPING)
+    except (DaemonUnavailable, ProtocolError) as error:
+        raise RigUnsafe(
+            f"the emergency stop is not confirmed; switch the outputs off at the analyser: {error}"
+        ) from error

@@ -252,6 +252,14 @@ def test_an_emergency_stop_that_is_not_confirmed_is_an_error(stand_in) -> None:
         rig.estop("smoke")
 
 
+def test_an_emergency_stop_without_a_readable_answer_says_what_to_do_at_the_instruments(stand_in) -> None:
+    daemon = stand_in()
+    with rheostat.connect(daemon.address) as rig:
+        daemon.garbage = True
+        with pytest.raises(errors.RigUnsafe, match="not confirmed; switch the outputs off at the analyser"):
+            rig.estop("smoke")
+
+
 def test_a_closed_rig_says_so(stand_in) -> None:
     rig = rheostat.connect(stand_in().address)
     rig.close()
