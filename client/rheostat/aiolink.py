@@ -28,7 +28,7 @@ class Link:
 
     async def exchange(self, call: talk.Call, timeout: float, clock: talk.Clock = time.monotonic) -> talk.Answer:
         number = next(self._numbers)
-        await self._socket.send_multipart(wire.pack(call.body, number, call.arrays), copy=False)
+        await self._socket.send_multipart(wire.pack(call.body, number, call.arrays), copy=not call.arrays)
         end = clock() + timeout
         while (left := end - clock()) > 0:
             ready = dict(await self._poller.poll(int(left * 1000) + 1))

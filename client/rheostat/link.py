@@ -134,7 +134,7 @@ class Link:
     def exchange(self, call: talk.Call, timeout: float, clock: talk.Clock = time.monotonic) -> talk.Answer:
         """Sends and waits for the answer, at most `timeout` s. Raises NoAnswer, ProtocolError."""
         number = next(self._numbers)
-        self._socket.send_multipart(wire.pack(call.body, number, call.arrays), copy=False)
+        self._socket.send_multipart(wire.pack(call.body, number, call.arrays), copy=not call.arrays)
         end = clock() + timeout
         while (left := end - clock()) > 0:
             ready = dict(self._poller.poll(int(left * 1000) + 1))
