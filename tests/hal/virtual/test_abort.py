@@ -32,7 +32,7 @@ def test_ab_interrupts_a_running_pulse_at_once_and_drops_the_rest_of_its_line(
     began = time.monotonic()
     flex.send("AB")
     assert flex.ask("*OPC?") == ["1"]  # not the identity, and no data
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 1.0
     assert flex.is_silent(0.1)
     assert flex.ask("*LRN? 2")[0].startswith("DV2,200,+3.0E+00")  # AB leaves the source where it is
     assert flex.ask("DZ;*LRN? 2")[0].startswith("DV2,200,+0.0E+00")
@@ -68,7 +68,7 @@ def test_ab_over_another_connection_interrupts_too(
     other.send("AB")
     assert other.ask("DZ;*OPC?") == ["1"]
     assert flex.ask("*OPC?") == ["1"]
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 1.0
 
 
 def test_ab_passes_lines_that_wait_behind_the_running_one(
@@ -105,7 +105,7 @@ def test_a_pulse_ends_when_its_client_hangs_up(
     other = connect[0](instruments)
     began = time.monotonic()
     assert other.ask("*LRN? 2")[0].startswith("DV2,200,+0.0E+00")
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 1.0
 
 
 def test_an_endless_pause_in_virtual_time_ends_with_ab(flex: Line) -> None:
@@ -124,6 +124,6 @@ def test_the_switch_answers_while_the_analyser_pulses(
     time.sleep(0.1)
     began = time.monotonic()
     assert tsp.ask("print(channel.getclose('1101'))") == ["1101"]
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 1.0
     flex.send("AB")
     flex.ask("DZ;*OPC?")
