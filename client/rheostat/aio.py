@@ -15,8 +15,9 @@ from typing import Any, Generic, Self, TypeVar, Unpack, cast
 from rheostat import address as addresses
 from rheostat import specs, talk, wire
 from rheostat.aiolink import Links
-from rheostat.errors import RheostatError, RigUnsafe
+from rheostat.errors import RheostatError
 from rheostat.follow import QUIET, Follower
+from rheostat.link import emergency_address
 from rheostat.results import CalibrateResult, InitialiseResult, ProgramResult, ReadResult, Result
 from rheostat.trace import Trace
 
@@ -248,9 +249,7 @@ class Job(Generic[R]):
 
 async def emergency_stop(endpoint: str, reason: str = "", timeout: float = 5.0) -> None:
     """As `rheostat.client.emergency_stop`."""
-    if not endpoint:
-        raise RigUnsafe("the daemon has not opened its rig: there is no emergency socket, and no voltage from it")
-    links = Links(addresses.Address(endpoint, "the emergency socket"), timeout, patience=0.0)
+    links = Links(emergency_address(endpoint), timeout, patience=0.0)
     try:
         await drive(links, talk.emergency_stop(reason))
     finally:

@@ -10,10 +10,10 @@ from typing import Any, Self, TypeVar, Unpack
 
 from rheostat import address as addresses
 from rheostat import specs, talk, wire
-from rheostat.errors import RheostatError, RigUnsafe
+from rheostat.errors import RheostatError
 from rheostat.follow import QUIET, Follower
 from rheostat.job import Job
-from rheostat.link import Links
+from rheostat.link import Links, emergency_address
 from rheostat.results import CalibrateResult, InitialiseResult, ProgramResult, ReadResult, Result
 from rheostat.targets import WeightMapping
 
@@ -275,9 +275,7 @@ class Rig:
 
 def emergency_stop(endpoint: str, reason: str = "", timeout: float = 5.0) -> None:
     """Stops the rig whose emergency socket is at `endpoint`; see Rig.estop."""
-    if not endpoint:
-        raise RigUnsafe("the daemon has not opened its rig: there is no emergency socket, and no voltage from it")
-    links = Links(addresses.Address(endpoint, "the emergency socket"), timeout, patience=0.0)
+    links = Links(emergency_address(endpoint), timeout, patience=0.0)
     try:
         drive(links, talk.emergency_stop(reason))
     finally:

@@ -17,7 +17,7 @@ import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from rheostat import address, talk, wire
-from rheostat.errors import DaemonUnavailable, ProtocolError
+from rheostat.errors import DaemonUnavailable, ProtocolError, RigUnsafe
 
 Frames = Sequence[Any]
 
@@ -62,6 +62,13 @@ def subscribed(context: zmq.Context[Any], endpoint: str) -> Any:
     socket.setsockopt(zmq.SUBSCRIBE, b"")
     socket.connect(endpoint)
     return socket
+
+
+def emergency_address(endpoint: str) -> address.Address:
+    """Raises RigUnsafe when the daemon has named no emergency socket."""
+    if not endpoint:
+        raise RigUnsafe("the daemon has not opened its rig: there is no emergency socket, and no voltage from it")
+    return address.Address(endpoint, "the emergency socket")
 
 
 def closed(socket: Any, monitor: Any) -> None:

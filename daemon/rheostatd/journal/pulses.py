@@ -212,10 +212,6 @@ class PulseRecord:
         )
         return self._job(rows[0]) if rows else None
 
-    def last_job(self) -> str | None:
-        rows = self._store.query("select job from jobs where ended is not null order by ended desc limit 1")
-        return str(rows[0][0]) if rows else None
-
     def _job(self, row: tuple[Any, ...]) -> JobRecord:
         job, kind, spec, arrays, provenance, state, code, error = row
         return JobRecord(

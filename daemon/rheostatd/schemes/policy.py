@@ -69,10 +69,6 @@ class Task:
     gains: tuple[float, float] = (1.0, 1.0)  # of this device, potentiation and depression
     sweeps: tuple[Sweep, Sweep] | None = None  # measured feedforward sweeps, potentiation and depression
 
-    def reachable(self, target: float) -> bool:
-        """Whether the target lies in the window; what does not is UNREACHABLE and gets no pulse."""
-        return self.window[0] <= target <= self.window[1]
-
 
 class Plant(Protocol):
     """What a scheme is driven on: one device, routed. Resistances are means in ohm, inf for an open circuit.
