@@ -1,90 +1,55 @@
-"""The bench: which instruments, how they are wired to which devices, and what may never be exceeded (bench.toml)."""
+"""The bench file: which instruments, how they are wired to which devices, and what may never be exceeded."""
 
 from __future__ import annotations
 
-import dataclasses
-import re
 import tomllib
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from rheostat_hal.bench_file import Table, hint
+from rheostat_hal.bench_config import (
+    FOUR_TERMINAL,
+    HARDWARE_TIMED,
+    MATRIX_CARDS,
+    OTHERS,
+    TWO_TERMINAL,
+    WITHOUT_INTERLOCK,
+    Analyser,
+    Bench,
+    Limits,
+    Spgu,
+    Switch,
+    Topology,
+    Virtual,
+    Wgfmu,
+    Window,
+    with_resources,
+)
+from rheostat_hal.bench_devices import Lines, four_terminal, two_terminal
+from rheostat_hal.bench_file import Table
 from rheostat_hal.errors import BenchError
-from rheostat_hal.values import DeviceAddress
 
-TERMINALS = ("T1", "T2", "T3", "T4")
-MATRIX_CARDS = {"3730": (6, 16), "3731": (6, 16)}  # model -> rows, columns
-HARDWARE_TIMED = 2.0  # s, the longest write pulse the analyser times by itself
-WITHOUT_INTERLOCK = 42.0  # V
+__all__ = [
+    "FOUR_TERMINAL",
+    "HARDWARE_TIMED",
+    "MATRIX_CARDS",
+    "OTHERS",
+    "TWO_TERMINAL",
+    "WITHOUT_INTERLOCK",
+    "Analyser",
+    "Bench",
+    "Limits",
+    "Spgu",
+    "Switch",
+    "Topology",
+    "Virtual",
+    "Wgfmu",
+    "Window",
+    "load",
+    "with_resources",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The envelope every write pulse is checked against before any voltage. V, s, A, J."""
-
-    max_voltage: float
-    max_width: float
-    compliance: float
-    max_energy: float  # of one write pulse
-    max_pulses_per_device: int  # in one job
-    read_voltage: float
-    host_timed: bool = False  # allow write pulses longer than 2 s, timed by the host
-
-
-@dataclass(frozen=True, slots=True)
-class Analyser:
-    """The B1500A. `smus`: terminal -> SMU channel; `averaging`: samples of one reading; `adc`: "high-resolution" or
-    "high-speed"; `read_range`: A, fixed; `timeout`: s beyond the programmed duration of a line."""
-
-    resource: str
-    smus: tuple[tuple[str, int], ...]
-    adc: str
-    averaging: int
-    read_range: float
-    timeout: float = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Switch:
-    """The 3706A. `rows`: terminal -> matrix row; `chain`: how rows are joined across cards, "external" or
-    "backplane" (then the SMUs enter at the lowest slot); `cards`: slot -> model."""
-
-    resource: str
-    rows: tuple[tuple[str, int], ...]
-    chain: str
-    cards: tuple[tuple[int, str], ...]
-    timeout: float = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The conductance window of a kind of device as read: LRS and HRS, ohm."""
-
-    lrs: float
-    hrs: float
-
-
-@dataclass(frozen=True, slots=True)
-class Virtual:
-    """The virtual bench instead of instruments: `seed` of the die and of every noise, `model` of the devices."""
-
-    model: str
-    seed: int
-    real_time: bool = False
-    backend: str = "@py"
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    name: str
-    analyser: Analyser
-    switch: Switch
-    devices: tuple[DeviceAddress, ...]
-    windows: tuple[tuple[str, Window], ...]  # kind -> window
-    limits: Limits
-    virtual: Virtual | None = None
-    visa_library: str = ""  # pyvisa's: "" for the system's, "@py" for pyvisa-py
+_SMU = (1, 10, "an SMU channel, 1 to 10")
+_FAST = (101, 1002, "a channel: slot * 100 + 1 or 2")
 
 
 def load(path: str | Path | None = None) -> Bench:
@@ -107,15 +72,6 @@ def load(path: str | Path | None = None) -> Bench:
     return _bench(Table(file, "", content))
 
 
-def with_resources(bench: Bench, analyser: str | None, switch: str | None) -> Bench:
-    """The same bench with its instruments at other VISA resources (those of a virtual bench); None leaves one."""
-    return dataclasses.replace(
-        bench,
-        analyser=dataclasses.replace(bench.analyser, resource=analyser or bench.analyser.resource),
-        switch=dataclasses.replace(bench.switch, resource=switch or bench.switch.resource),
-    )
-
-
 def _bench(root: Table) -> Bench:
     root.ignore("daemon")
     virtual = _virtual(root.table("virtual")) if "virtual" in root else None
@@ -123,12 +79,32 @@ def _bench(root: Table) -> Bench:
     library = root.text("visa_library", "@py" if virtual else "")
     limits = _limits(root.table("limits"))
     windows = _windows(root.table("windows"))
-    analyser = _analyser(root.table("analyser"), limits, windows, needs_resource=virtual is None)
-    switch = _switch(root.table("switch"), needs_resource=virtual is None)
-    devices = _devices(root.tables("devices", "name"), switch, windows)
-    root.ignore("virtual")
+    wgfmu = _wgfmu(root.table("wgfmu"), needs_library=virtual is None) if "wgfmu" in root else None
+    spgu = _spgu(root.table("spgu")) if "spgu" in root else None
+    if wgfmu and spgu:
+        root.fail("spgu", "a bench writes with [wgfmu] or with [spgu], not with both")
+    crossbar = "lines" in root
+    if crossbar and not (wgfmu or spgu):
+        root.fail("lines", "two-terminal devices need a fast source: a table [wgfmu] or [spgu]")
+    if not crossbar and (wgfmu or spgu):
+        root.fail("wgfmu" if wgfmu else "spgu", "writes two-terminal devices: there is no table [lines]")
+    smus = () if wgfmu else TWO_TERMINAL.terminals if spgu else FOUR_TERMINAL.terminals
+    analyser = _analyser(root.table("analyser"), smus, wgfmu, needs_resource=virtual is None)
+    _check_read_range(root, analyser, limits, windows)
+    terminals = (*smus, *(terminal for terminal, _ in wgfmu.channels)) if wgfmu else smus
+    switch = _switch(root.table("switch"), terminals, needs_resource=virtual is None)
+    lines = Lines.read(root.table("lines"), switch) if crossbar else None
+    entries = root.tables("devices", "name")
+    if lines is None:
+        devices = four_terminal(entries, switch, windows)
+    else:
+        devices = two_terminal(entries, switch, windows, lines)
+    root.ignore("virtual", "wgfmu", "spgu", "lines")
     root.finish()
-    return Bench(name, analyser, switch, devices, tuple(windows.items()), limits, virtual, library)
+    return Bench(
+        name, analyser, switch, devices, tuple(windows.items()), limits, virtual, library,
+        lines=() if lines is None else tuple(lines.places.items()), wgfmu=wgfmu, spgu=spgu,
+    )  # fmt: skip
 
 
 def _virtual(table: Table) -> Virtual:
@@ -137,6 +113,7 @@ def _virtual(table: Table) -> Virtual:
         seed=table.integer("seed", 0, 2**63 - 1),
         real_time=table.flag("real_time", False),
         backend=table.text("backend", "@py"),
+        spread=table.number("spread", at_most=1.0) if "spread" in table else None,
     )
     table.finish()
     return virtual
@@ -168,36 +145,82 @@ def _windows(table: Table) -> dict[str, Window]:
     windows = {}
     for kind in table.left:
         entry = table.table(kind)
-        windows[kind] = Window(lrs=entry.number("lrs_ohm"), hrs=entry.number("hrs_ohm"))
+        windows[kind] = Window(entry.number("lrs_ohm"), entry.number("hrs_ohm"), entry.integer("levels", 2, 10**6, 512))
         if windows[kind].lrs >= windows[kind].hrs:
             entry.fail("lrs_ohm", f"{windows[kind].lrs:g} ohm is not below hrs_ohm, {windows[kind].hrs:g} ohm")
         entry.finish()
     return windows
 
 
-def _analyser(table: Table, limits: Limits, windows: dict[str, Window], *, needs_resource: bool) -> Analyser:
+def _analyser(table: Table, terminals: tuple[str, ...], wgfmu: Wgfmu | None, *, needs_resource: bool) -> Analyser:
+    resource = table.text("resource", None if needs_resource else "")
+    timeout = table.number("timeout_s", 5.0)
+    if wgfmu is not None:  # it reads, too: there are no SMUs to configure
+        table.finish()
+        return Analyser(resource, (), "wgfmu", 1, wgfmu.read_range, timeout)
     adc = table.choice("adc", ("high-resolution", "high-speed"), "high-resolution")
     analyser = Analyser(
-        resource=table.text("resource", None if needs_resource else ""),
-        smus=_terminals(table, "smus", 10, "an SMU channel"),
+        resource=resource,
+        smus=_terminals(table, "smus", terminals, *_SMU),
         adc=adc,
         averaging=table.integer("averaging", 1, 127 if adc == "high-resolution" else 1023),
-        read_range=table.number("read_range_a", at_most=1.0),
-        timeout=table.number("timeout_s", 5.0),
+        read_range=_range(table, "read_range_a"),
+        timeout=timeout,
     )
-    if not any(abs(analyser.read_range / 10.0**-decade - 1) < 1e-9 for decade in range(13)):
-        table.fail("read_range_a", f"{analyser.read_range:g} A is not a range of the analyser (1e-12 to 1, decades)")
-    for kind, window in windows.items():
-        current = limits.read_voltage / window.lrs
-        if current > 1.15 * analyser.read_range:  # a range measures to 115 % of its name
-            table.fail(
-                "read_range_a", f"{analyser.read_range:g} A cannot hold the {current:g} A that {kind} reads at LRS"
-            )
     table.finish()
     return analyser
 
 
-def _switch(table: Table, *, needs_resource: bool) -> Switch:
+def _range(table: Table, key: str, default: float | None = None, decades: range = range(13)) -> float:
+    given = table.number(key, default, at_most=1.0)
+    if not any(abs(given / 10.0**-decade - 1) < 1e-9 for decade in decades):
+        low, high = 10.0 ** -decades[-1], 10.0 ** -decades[0]
+        table.fail(key, f"{given:g} A is not a range of the analyser ({low:g} to {high:g}, decades)")
+    return given
+
+
+def _check_read_range(root: Table, analyser: Analyser, limits: Limits, windows: dict[str, Window]) -> None:
+    where = "analyser] read_range_a" if analyser.smus else "wgfmu] read_range_a"
+    for kind, window in windows.items():
+        current = limits.read_voltage / window.lrs
+        if current > 1.15 * analyser.read_range:  # a range measures to 115 % of its name
+            raise BenchError(
+                f"{root.file}: [{where}: {analyser.read_range:g} A cannot hold the {current:g} A that {kind} reads "
+                "at LRS"
+            )
+
+
+def _wgfmu(table: Table, *, needs_library: bool) -> Wgfmu:
+    wgfmu = Wgfmu(
+        channels=_terminals(table, "channels", TWO_TERMINAL.terminals, *_FAST, optional=OTHERS),
+        library=table.text("library", None if needs_library else ""),
+        read_range=_range(table, "read_range_a", 1e-3, range(2, 7)),
+        write_range=_range(table, "write_range_a", 1e-2, range(2, 7)),
+        read_time=table.number("read_time_s", 30e-6, at_most=1.0),
+        gap=table.number("gap_s", 20e-6, at_most=1.0),
+        edge=table.number("edge_s", 30e-9, at_most=1e-3),
+    )
+    for key, seconds in (("read_time_s", wgfmu.read_time), ("gap_s", wgfmu.gap), ("edge_s", wgfmu.edge)):
+        if abs(seconds / 1e-8 - round(seconds / 1e-8)) > 1e-6 or seconds < 1e-8:
+            table.fail(key, f"{seconds:g} s is not in steps of 10 ns")
+    table.finish()
+    return wgfmu
+
+
+def _spgu(table: Table) -> Spgu:
+    channel = table.integer("channel", _FAST[0], _FAST[1])
+    _check_fast(table, "channel", channel)
+    spgu = Spgu(channel, table.integer("selector_port", 0, 3, 0), table.number("edge_s", 30e-9, at_most=0.4))
+    table.finish()
+    return spgu
+
+
+def _check_fast(table: Table, key: str, channel: int) -> None:
+    if channel % 100 not in (1, 2):
+        table.fail(key, f"{channel} is not {_FAST[2]}")
+
+
+def _switch(table: Table, terminals: tuple[str, ...], *, needs_resource: bool) -> Switch:
     cards = {}
     for key, model in table.mapping("cards").items():
         if key not in set("123456"):
@@ -209,7 +232,7 @@ def _switch(table: Table, *, needs_resource: bool) -> Switch:
         table.fail("cards", "names no card")
     switch = Switch(
         resource=table.text("resource", None if needs_resource else ""),
-        rows=_terminals(table, "rows", 6, "a row"),
+        rows=_terminals(table, "rows", terminals, 1, 6, "a row, 1 to 6"),
         chain=table.choice("chain", ("external", "backplane")),
         cards=tuple(sorted(cards.items())),
         timeout=table.number("timeout_s", 5.0),
@@ -218,60 +241,21 @@ def _switch(table: Table, *, needs_resource: bool) -> Switch:
     return switch
 
 
-def _terminals(table: Table, key: str, highest: int, what: str) -> tuple[tuple[str, int], ...]:
+def _terminals(
+    table: Table, key: str, terminals: tuple[str, ...], lowest: int, highest: int, what: str, optional: str = ""
+) -> tuple[tuple[str, int], ...]:
+    """A number for each terminal, none of them twice."""
     given = table.table(key)
     numbers: dict[str, int] = {}
-    for terminal in TERMINALS:
+    for terminal in (*terminals, *([optional] if optional in given else [])):
         if terminal not in given:
-            table.fail(f"{key}.{terminal}", f"terminal {terminal} has no number: {what}, 1 to {highest}")
-        number = given.integer(terminal, 1, highest)
+            table.fail(f"{key}.{terminal}", f"terminal {terminal} has no number: {what}")
+        number = given.integer(terminal, lowest, highest)
+        if lowest > 100:
+            _check_fast(given, terminal, number)
         for other, taken in numbers.items():
             if taken == number:
                 given.fail(terminal, f"{number} is already that of {other}")
         numbers[terminal] = number
     given.finish()
     return tuple(numbers.items())
-
-
-def _devices(tables: list[Table], switch: Switch, windows: dict[str, Window]) -> tuple[DeviceAddress, ...]:
-    devices: list[DeviceAddress] = []
-    used: dict[str, str] = {}  # channel -> device and terminal
-    for table in tables:
-        name = table.text("name")
-        if not re.fullmatch(r"[\w.+-]{1,64}", name):
-            table.fail("name", f"{name!r}: 1 to 64 letters, digits, '_', '.', '+' or '-'")
-        if any(device.name == name for device in devices):
-            table.fail("name", f"{name!r} is the name of two devices")
-        kind = table.text("kind")
-        if kind not in windows:
-            table.fail("kind", f"{kind!r} has no window: there is no [windows.{kind}]{hint(kind, windows)}")
-        given = table.table("channels")
-        channels = tuple((terminal, given.text(terminal)) for terminal in TERMINALS)
-        columns: dict[str, str] = {}
-        for terminal, channel in channels:
-            _check_channel(given, terminal, channel, switch)
-            if channel in used:
-                given.fail(terminal, f"channel {channel} is used twice, also by {used[channel]}")
-            if channel[2:] in columns:
-                given.fail(
-                    terminal, f"channel {channel} is on the column of {columns[channel[2:]]}: they would be shorted"
-                )
-            used[channel], columns[channel[2:]] = f"{name} {terminal}", terminal
-        given.finish()
-        table.finish()
-        devices.append(DeviceAddress(name, kind, channels))
-    return tuple(devices)
-
-
-def _check_channel(table: Table, terminal: str, channel: str, switch: Switch) -> None:
-    if not re.fullmatch(r"[1-6][1-9]\d\d", channel):
-        table.fail(terminal, f"{channel!r} is not a matrix channel: slot, row and two digits of column, like '1101'")
-    slot, row, column = int(channel[0]), int(channel[1]), int(channel[2:])
-    cards, rows = dict(switch.cards), dict(switch.rows)
-    if slot not in cards:
-        table.fail(terminal, f"channel {channel} is in slot {slot}, where [switch] has no card")
-    if not 1 <= column <= MATRIX_CARDS[cards[slot]][1]:
-        last = MATRIX_CARDS[cards[slot]][1]
-        table.fail(terminal, f"channel {channel}: a {cards[slot]} has columns 1 to {last}, not {column}")
-    if row != rows[terminal]:
-        table.fail(terminal, f"channel {channel} is on row {row}, but {terminal} is wired to row {rows[terminal]}")

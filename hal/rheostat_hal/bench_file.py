@@ -91,9 +91,10 @@ class Table:
             self.fail(key, f"must be one or more [[{key}]] tables")
         return [Table(self.file, f"{key} {e.get(label, f'number {i}')}", e) for i, e in enumerate(value, 1)]
 
-    def ignore(self, key: str) -> None:
-        self._known.append(key)
-        self._left.pop(key, None)
+    def ignore(self, *keys: str) -> None:
+        for key in keys:
+            self._known.append(key)
+            self._left.pop(key, None)
 
     def finish(self) -> None:
         for key in self._left:

@@ -10,19 +10,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from rheostat_hal.bench import HARDWARE_TIMED, Limits
-
-WRITE_TERMINALS = 2  # T2 and T4, each with its own SMU and compliance
-# Write path / read path conductance before the first write pulse. A network of six conductances with neighbours 2.4
-# times the opposite ones reads 800 ohm between T1 and T3 and shows the write terminals 83 ohm: 9.6, rounded up.
-WRITE_TO_READ = 10.0
+from rheostat_hal.bench import FOUR_TERMINAL, HARDWARE_TIMED, Limits, Topology
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The limits of a bench, as a check."""
+    """The limits of a bench, as a check. `topology`: of its devices."""
 
     limits: Limits
+    topology: Topology = FOUR_TERMINAL
 
     def refusal(self, voltage: float, width: float, conductance: float, pulses: int) -> str | None:
         """Why a write pulse must not be applied, or None when it may.
@@ -42,12 +38,18 @@ class Envelope:
         if not pulses < limits.max_pulses_per_device:
             return f"the device has had {pulses} pulses in this job: max_pulses_per_device"
         current = magnitude * conductance
-        if not current <= limits.compliance * WRITE_TERMINALS:
+        if not current <= limits.compliance * self.topology.write_terminals:
             return f"{current:.3g} A expected into the write terminals exceed compliance_a = {limits.compliance:g} each"
         energy = magnitude * current * width
         if not energy <= limits.max_energy:
             return f"{energy:.3g} J expected exceed max_energy_j = {limits.max_energy:g}"
         return None
+
+    def expected_conductance(self, resistance: float | None) -> float:
+        """S of the write path as a reading (ohm) suggests; inf when there is none."""
+        if resistance is None or not resistance > 0.0:
+            return math.inf
+        return self.topology.write_to_read / resistance
 
 
 def write_conductance(voltage: float, current: float) -> float | None:
@@ -55,10 +57,3 @@ def write_conductance(voltage: float, current: float) -> float | None:
     if not (math.isfinite(voltage) and math.isfinite(current)) or abs(voltage) < 1e-3:
         return None
     return abs(current / voltage)
-
-
-def expected_conductance(resistance: float | None) -> float:
-    """S of the write path as a reading (ohm) suggests; inf when there is none."""
-    if resistance is None or not resistance > 0.0:
-        return math.inf
-    return WRITE_TO_READ / resistance

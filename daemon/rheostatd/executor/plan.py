@@ -13,7 +13,6 @@ import numpy as np
 from rheostat import wire
 from rheostat_hal.bench import HARDWARE_TIMED
 from rheostatd.executor import calibration
-from rheostatd.executor.limits import WRITE_TO_READ
 from rheostatd.executor.requests import (
     Programme,
     Visiting,
@@ -74,7 +73,7 @@ def _program(station: Station, programme: Programme) -> wire.Plan:
     landing = LANDING * len(programme.targets)
     energy = None
     if table is not None:
-        each = pulse_energy(table)
+        each = pulse_energy(table, station.bench.topology.write_to_read)
         energy = (down + landing / 2) * each[0] + (up + landing / 2) * each[1]
     devices = tuple(visiting.device for visiting in programme.visits)
     risks = [*_timing(width), *_unknown(station, devices)]
@@ -103,12 +102,13 @@ def _way(station: Station, programme: Programme, visiting: Visiting) -> tuple[fl
     return float(-steps[steps < 0].sum()), float(steps[steps > 0].sum())
 
 
-def pulse_energy(table: wire.FeedforwardTable) -> tuple[float, float]:
-    """J of one write pulse of the step aimed at, averaged over the window: potentiation, depression."""
+def pulse_energy(table: wire.FeedforwardTable, write_to_read: float) -> tuple[float, float]:
+    """J of one write pulse of the step aimed at, averaged over the window: potentiation, depression;
+    write_to_read: conductance of the write path over that of the read path."""
     energies = []
     for wanted, steps in zip(table.info.step, (table.potentiation, table.depression), strict=True):
         voltages = np.array([np.interp(wanted, column, table.voltages) for column in steps.T])
-        energies.append(float(np.mean(voltages**2 * WRITE_TO_READ / table.resistances) * table.info.width))
+        energies.append(float(np.mean(voltages**2 * write_to_read / table.resistances) * table.info.width))
     return energies[0], energies[1]
 
 

@@ -12,7 +12,7 @@ from rheostat import wire
 from rheostat_hal.errors import RefusedError
 from rheostat_hal.rig import Rig
 from rheostat_hal.values import Event, Pulse, Status
-from rheostatd.executor.limits import Envelope, expected_conductance, write_conductance
+from rheostatd.executor.limits import Envelope, write_conductance
 from rheostatd.executor.visit import Visit
 
 log = structlog.get_logger()
@@ -68,7 +68,7 @@ class RigPlant:
         visit = self.visit
         conductance = self._conductance
         if conductance is None:
-            conductance = expected_conductance(visit.resistance)
+            conductance = self._envelope.expected_conductance(visit.resistance)
         refusal = self._envelope.refusal(voltage, width, conductance, visit.before + visit.pulses)
         if refusal is not None:
             self._end(wire.Outcome.LIMIT, refusal)

@@ -33,7 +33,7 @@ class Station:
 
     def __post_init__(self) -> None:
         self.latch = Latch(self.rig, self.guard, self.control)
-        self.envelope = Envelope(self.bench.limits)
+        self.envelope = Envelope(self.bench.limits, self.bench.topology)
         self.windows: dict[str, Window] = dict(self.bench.windows)
         self.addresses = {device.name: device for device in self.bench.devices}
         self._loaded: dict[str, wire.FeedforwardTable] = {}

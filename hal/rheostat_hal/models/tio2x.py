@@ -41,6 +41,7 @@ Vector = npt.NDArray[np.float64]
 RESISTANCE, DIRECTION, TRAVEL, SWEEP, LOOSE_POTENTIATION, LOOSE_DEPRESSION = range(6)
 STATE_NAMES = ("resistance", "direction", "travel", "sweep", "loose_potentiation", "loose_depression")
 STATE_SIZE = len(STATE_NAMES)
+ACROSS = (-0.5, 0.5, -0.5, 0.5)  # the write voltage from the voltages of T1..T4
 
 # Parameters of one device; ohm, V, s. The last five are the other conductances relative to G13.
 NOMINAL = {
@@ -99,17 +100,20 @@ def nominal() -> Vector:
     return np.array(list(NOMINAL.values()))
 
 
-def params_of_die(seed: int, n: int) -> Vector:
+def params_of_die(seed: int, n: int, spread: float | None = None) -> Vector:
     """Parameters of the `n` devices of a die, (n, P). A larger die of the same seed begins with the same devices.
 
     Device to device: 2.5 % rms in the rates together and 1.5 % in each, 0.6 ohm and 0.4 % in the limits, 12 ohm in the
     pristine resistance, 1 % in the conductance ratios; nothing farther out than 2 rms, so that LRS and HRS can be
-    reached by all of them within +-7 V. (The paper calls the variation low, ESI Fig. S2, without a number.)
+    reached by all of them within +-7 V. (The paper calls the variation low, ESI Fig. S2, without a number.) `spread`
+    replaces the 2.5 % and scales all others with it.
     """
     params = np.tile(nominal(), (n, 1))
     if n == 0:
         return params
     draws = np.clip(np.random.default_rng(seed).normal(size=(n, 13)), -2.0, 2.0)
+    if spread is not None:
+        draws *= spread / 0.025
     common = 1.0 + 0.025 * draws[:, 0]
     params[:, KP] *= common * (1.0 + 0.015 * draws[:, 1])
     params[:, KD] *= common * (1.0 + 0.015 * draws[:, 2])

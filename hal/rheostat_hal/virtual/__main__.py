@@ -1,7 +1,8 @@
 """`python -m rheostat_hal.virtual`: the virtual bench as a process of its own.
 
-Prints the VISA resources of its two instruments, one a line, and serves until SIGINT, SIGTERM or, with --until-eof, the
-end of its standard input. When it cannot start it prints one line `error ...` and exits with 2. Logs go to stderr.
+Prints where each of its instruments answers, one a line, then `ready`, and serves until SIGINT, SIGTERM or, with
+--until-eof, the end of its standard input. When it cannot start it prints one line `error ...` and exits with 2. Logs
+go to stderr.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import structlog
 from rheostat_hal import bench
 from rheostat_hal.errors import HalError
 from rheostat_hal.virtual.flex.server import HOLD
-from rheostat_hal.virtual.parts import DEFAULT_MODULES, VirtualInstruments
+from rheostat_hal.virtual.parts import VirtualInstruments
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
             seed=given.seed,
             real_time=given.real_time or (chosen.virtual is not None and chosen.virtual.real_time),
             state=given.state,
-            modules=given.modules.split(","),
+            modules=given.modules.split(",") if given.modules else None,
             flex_port=given.flex_port,
             tsp_port=given.tsp_port,
             hold=given.hold,
@@ -44,8 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error {' '.join(str(error).split())}", flush=True)
         return 2
     try:
-        print(f"analyser {instruments.flex.resource}", flush=True)
-        print(f"switch {instruments.tsp.resource}", flush=True)
+        for name, resource in instruments.resources.items():
+            print(name, resource)
+        print("ready", flush=True)
     except BrokenPipeError:
         stop.set()  # who started it is gone
     if given.until_eof:
@@ -76,7 +78,7 @@ def _arguments(arguments: list[str] | None) -> Any:
     parser.add_argument("--seed", type=int, help="of the die and all noise; default: the bench file's")
     parser.add_argument("--state", type=Path, help="keep the die's state in this file over restarts")
     parser.add_argument(
-        "--modules", default=",".join(DEFAULT_MODULES), help="models in slots 1.., 0 for none (default: %(default)s)"
+        "--modules", help="models in slots 1.., 0 for none, for example B1517A,B1517A,B1530A (default: what is wired)"
     )
     parser.add_argument(
         "--hold", type=float, default=HOLD, help="s that XE data wait for a query to pass (default: %(default)s)"

@@ -18,19 +18,21 @@ MODELS: dict[str, ModuleType] = {"tio2x-4t": tio2x}
 
 
 class Die:
-    """Devices 0..n-1 in the order of the bench file, all of one model.
+    """Devices 0..n-1 in the order of the bench file, all of one model. `across`: weights of the voltages at a device's
+    terminals T1..T4 in the voltage that moves it; `spread`: see `rheostat_hal.bench.Virtual`.
 
     state: (n, STATE_SIZE), rngs: (n, 2) uint64, conductances: (n, 6) S, kept up to date by `step`.
     """
 
-    def __init__(self, model: str, seed: int, count: int) -> None:
+    def __init__(self, model: str, seed: int, count: int, spread: float | None = None) -> None:
         if model not in MODELS:
             raise BenchError(f"virtual.model: no model is called {model!r}; there are {', '.join(sorted(MODELS))}")
         self.model = model
         self.seed = seed
         self.time = 0  # ns on the bench's clock when the state was kept
         self._physics = MODELS[model]
-        self.params: NDArray[np.float64] = self._physics.params_of_die(seed, count)
+        self.across: tuple[float, float, float, float] = self._physics.ACROSS
+        self.params: NDArray[np.float64] = self._physics.params_of_die(seed, count, spread)
         self.state: NDArray[np.float64] = self._physics.pristine_states(self.params, seed)
         self.rngs: NDArray[np.uint64] = np.array([rng.seed(seed, d) for d in range(count)], dtype=np.uint64)
         self.conductances = np.zeros((count, 6))

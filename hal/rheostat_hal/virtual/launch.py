@@ -25,6 +25,7 @@ class VirtualBench:
     process: subprocess.Popen[bytes]
     analyser: str
     switch: str
+    wgfmu: str = ""
 
     def close(self) -> None:
         """End it; the die's state is kept first. Harmless when it has ended already."""
@@ -70,7 +71,7 @@ def launch(
     # a process group of its own: Ctrl-C is for the parent, which makes the instruments safe before they go
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     try:
-        names = dict(_resources(process))
+        names = _resources(process)
     except BaseException:
         process.kill()
         process.wait()
@@ -78,14 +79,14 @@ def launch(
             if pipe is not None:
                 pipe.close()
         raise
-    return VirtualBench(process, names["analyser"], names["switch"])
+    return VirtualBench(process, **names)
 
 
-def _resources(process: subprocess.Popen[bytes]) -> list[tuple[str, str]]:
+def _resources(process: subprocess.Popen[bytes]) -> dict[str, str]:
     assert process.stdout is not None
     deadline = time.monotonic() + START_TIMEOUT
     said = b""
-    while said.count(b"\n") < 2:
+    while not said.endswith(b"ready\n"):
         if not select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
             raise BusUnavailable(f"the virtual bench says nothing for {START_TIMEOUT:g} s")
         chunk = os.read(process.stdout.fileno(), 4096)
@@ -95,5 +96,4 @@ def _resources(process: subprocess.Popen[bytes]) -> list[tuple[str, str]]:
                 f"the virtual bench does not start: {reason or f'it ended with status {process.wait()}, see its log'}"
             )
         said += chunk
-    lines = said.decode().splitlines()[:2]
-    return [(name, resource) for name, _, resource in (line.partition(" ") for line in lines)]
+    return dict(line.split(" ", 1) for line in said.decode().splitlines()[:-1])

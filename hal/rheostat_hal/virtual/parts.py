@@ -14,20 +14,23 @@ from rheostat_hal.virtual.flex.analyser import SMU_MODELS, Analyser
 from rheostat_hal.virtual.flex.server import HOLD, FlexServer
 from rheostat_hal.virtual.tsp.instrument import Multiplexer
 from rheostat_hal.virtual.tsp.server import TspServer
+from rheostat_hal.virtual.wiring import SENSED_OUTPUT, SPGU_OUTPUT
 from rheostat_hal.virtual.world import World
 
 log = structlog.get_logger()
 
 DEFAULT_MODEL, DEFAULT_SEED = "tio2x-4t", 1
-DEFAULT_MODULES = ("B1517A",) * 4
+WGFMU_MODEL, SPGU_MODEL = "B1530A", "B1525A"
+MODELS = (*SMU_MODELS, WGFMU_MODEL, SPGU_MODEL)
 SLOTS = 10
 
 
 class VirtualInstruments:
     """Serves from construction until `close`, which keeps the state of the die.
 
-    `modules`: model of each slot from slot 1 on, "0" for an empty one. `state`: file to take the die's state from and
-    to keep it in. `hold`: s that XE data wait for a query (see flex.server). Raises BenchError for what cannot be.
+    `modules`: model of each slot from slot 1 on, "0" for an empty one; None for what the bench needs. `state`: file to
+    take the die's state from and to keep it in. `hold`: s that XE data wait for a query (see flex.server). Raises
+    BenchError for what cannot be.
     """
 
     def __init__(
@@ -37,7 +40,7 @@ class VirtualInstruments:
         seed: int | None = None,
         real_time: bool = False,
         state: Path | None = None,
-        modules: Sequence[str] = DEFAULT_MODULES,
+        modules: Sequence[str] | None = None,
         flex_port: int = 0,
         tsp_port: int = 0,
         hold: float = HOLD,
@@ -45,23 +48,28 @@ class VirtualInstruments:
         virtual = bench.virtual
         if seed is None:
             seed = virtual.seed if virtual else DEFAULT_SEED
-        slots = (*modules, *["0"] * (SLOTS - len(modules)))
-        unknown = [model for model in slots if model not in ("0", *SMU_MODELS)]
-        if unknown or len(slots) != SLOTS:
-            raise BenchError(f"the virtual analyser has {SLOTS} slots, each 0 or {', '.join(SMU_MODELS)}: {modules}")
-        smus = tuple(slot for slot, model in enumerate(slots, 1) if model != "0")
-        for terminal, smu in bench.analyser.smus:
-            if smu not in smus:
-                raise BenchError(f"analyser.smus.{terminal}: there is no SMU in slot {smu} of the virtual analyser")
-        self.die = Die(virtual.model if virtual else DEFAULT_MODEL, seed, len(bench.devices))
+        slots = modules_for(bench) if modules is None else (*modules, *["0"] * (SLOTS - len(modules)))
+        if len(slots) != SLOTS or any(model not in ("0", *MODELS) for model in slots):
+            raise BenchError(f"the virtual analyser has {SLOTS} slots, each 0 or {', '.join(MODELS)}: {modules}")
+        sources = sources_of(slots)
+        missing = [channel for channel, _ in bench.cables if channel not in sources]
+        if missing:
+            raise BenchError(f"the virtual analyser has no channel {missing[0]}: its modules are {', '.join(slots)}")
+        model = virtual.model if virtual else DEFAULT_MODEL
+        self.die = Die(model, seed, len(bench.devices), virtual.spread if virtual else None)
         self._state = state
         if state is not None and state.exists() and not self.die.load(state):
             log.warning("die.other", state=str(state), reason="another seed, model or number of devices: a new die")
-        self.world = World(bench, smus, self.die, seed=seed, real_time=real_time)
+        self.world = World(bench, sources, self.die, seed=seed, real_time=real_time)
         self.analyser = Analyser(self.world, slots)
         self.multiplexer = Multiplexer(self.world, bench.switch)
         self.flex = FlexServer(self.analyser, flex_port, hold=hold)
         self.tsp = TspServer(self.multiplexer, tsp_port)
+
+    @property
+    def resources(self) -> dict[str, str]:
+        """Where each instrument answers."""
+        return {"analyser": self.flex.resource, "switch": self.tsp.resource}
 
     def close(self) -> None:
         self.flex.close()
@@ -73,3 +81,22 @@ class VirtualInstruments:
                     self.die.save(self._state, self.world.clock.now)
                 except OSError as error:  # the state kept before is whole
                     log.error("die.not_saved", state=str(self._state), reason=error.strerror)
+
+
+def modules_for(bench: Bench) -> tuple[str, ...]:
+    """The modules that a bench's cables need, slot by slot: HRSMUs, and the module of its fast source."""
+    fast = SPGU_MODEL if bench.spgu else WGFMU_MODEL
+    needed = {channel if channel <= SLOTS else channel // 100: channel for channel, _ in bench.cables}
+    return tuple(
+        "0" if slot not in needed else fast if needed[slot] > SLOTS else SMU_MODELS[0] for slot in range(1, SLOTS + 1)
+    )
+
+
+def sources_of(slots: Sequence[str]) -> dict[int, float]:
+    """channel -> resistance of its output, ohm: the SMUs by slot, then the two channels of each fast module."""
+    sources = {slot: SENSED_OUTPUT for slot, model in enumerate(slots, 1) if model in SMU_MODELS}
+    for slot, model in enumerate(slots, 1):
+        if model in (WGFMU_MODEL, SPGU_MODEL):
+            output = SENSED_OUTPUT if model == WGFMU_MODEL else SPGU_OUTPUT
+            sources |= {slot * 100 + 1: output, slot * 100 + 2: output}
+    return sources

@@ -2,12 +2,13 @@
 
 A column of a card carries the device terminals the bench file puts there, whatever row the file closes it to: a wrong
 relay leads to a wrong row, as on the bench. Rows of different cards are one conductor each with an external chain; with
-the backplane, row r of a card reaches line r through its relay S91r. The SMUs are cabled to the rows of the first card.
+the backplane, row r of a card reaches line r through its relay S91r. The sources are cabled to the rows of the first
+card. A two-terminal device lies between two columns; to the solver its row is both T1 and T2, its column T3 and T4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,8 @@ CONTACT_SPREAD = 0.05  # ohm rms from relay to relay, for good
 CONTACT_SCATTER = 0.03  # ohm rms from closure to closure of one relay
 CONTACT_LEAST = 0.05  # ohm
 LEAKAGE = 1e-11  # S from each conductor to ground: 1 pA at 0.1 V
-SMU_OUTPUT = 1e-3  # ohm, residual of the sensed output
+SENSED_OUTPUT = 1e-3  # ohm, residual of the output of an SMU, and of a WGFMU channel (assumed: its RSU senses)
+SPGU_OUTPUT = 50.0  # ohm
 SERIES_RESISTOR = 1e6  # ohm, SSR
 
 Node = tuple[str, int, int]
@@ -49,8 +51,8 @@ class Network:
 class Wiring:
     """The closed relays and their contact resistances, and the network they make."""
 
-    def __init__(self, bench: Bench, smus: tuple[int, ...], noise: Noise) -> None:
-        """`smus`: channels of the SMUs in the order of the sources."""
+    def __init__(self, bench: Bench, sources: Mapping[int, float], noise: Noise) -> None:
+        """`sources`: channel -> resistance of its output, ohm, in the order of the sources."""
         for slot, model in bench.switch.cards:
             if model not in CARDS:
                 raise BenchError(f"switch.cards: the virtual bench has no card {model!r} (slot {slot}); it has 3730")
@@ -61,12 +63,13 @@ class Wiring:
         self._relays = frozenset(channel for slot in self.slots for channel in channels_of(slot))
         self._own: dict[str, float] = {}
         self._closed: dict[str, float] = {}
-        self._series = dict.fromkeys(smus, SMU_OUTPUT)
-        rows = dict(bench.switch.rows)
-        self._smu_rows = {smu: rows[terminal] for terminal, smu in bench.analyser.smus if terminal in rows}
+        self._outputs = dict(sources)
+        self._series = dict(sources)
+        self._cables = dict(bench.cables)
+        self._parted: set[int] = set()
+        terminals = ("row", "row", "column", "column") if bench.lines else ("T1", "T2", "T3", "T4")
         self._devices = [
-            tuple(self._column(dict(device.channels)[terminal]) for terminal in ("T1", "T2", "T3", "T4"))
-            for device in bench.devices
+            tuple(self._column(dict(device.channels)[terminal]) for terminal in terminals) for device in bench.devices
         ]
 
     @property
@@ -97,9 +100,16 @@ class Wiring:
         for channel in channels:
             self._closed.pop(channel, None)
 
-    def insert_series(self, smu: int, resistor: bool) -> None:
+    def insert_series(self, channel: int, resistor: bool) -> None:
         """Switch an SMU's 1 Mohm series resistor in or out."""
-        self._series[smu] = SERIES_RESISTOR if resistor else SMU_OUTPUT
+        self._series[channel] = SERIES_RESISTOR if resistor else self._outputs[channel]
+
+    def select(self, channel: int, connected: bool) -> None:
+        """Join a source to its cable, or part it (as a selector does)."""
+        if connected:
+            self._parted.discard(channel)
+        else:
+            self._parted.add(channel)
 
     def ends(self, channel: str) -> tuple[Node, Node]:
         """The two conductors a relay joins."""
@@ -110,16 +120,16 @@ class Wiring:
         return self._row(slot, row), self._column(channel)
 
     def network(self) -> Network:
-        nodes: dict[Node, int] = {("smu", smu, 0): k for k, smu in enumerate(self._series)}
+        nodes: dict[Node, int] = {("source", channel, 0): k for k, channel in enumerate(self._series)}
         joints: list[tuple[int, int, float]] = []
 
         def node(key: Node) -> int:
             return nodes.setdefault(key, len(nodes))
 
-        for smu, ohm in self._series.items():
-            row = self._smu_rows.get(smu)
-            if row is not None:
-                joints.append((nodes[("smu", smu, 0)], node(self._row(self.slots[0], row)), 1.0 / ohm))
+        for source, ohm in self._series.items():
+            row = self._cables.get(source)
+            if row is not None and source not in self._parted:
+                joints.append((nodes[("source", source, 0)], node(self._row(self.slots[0], row)), 1.0 / ohm))
         for channel, ohm in self._closed.items():
             one, other = self.ends(channel)
             joints.append((node(one), node(other), 1.0 / ohm))

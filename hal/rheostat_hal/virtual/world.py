@@ -8,7 +8,7 @@ Settling, cable capacitance and the edges of pulses (tens of microseconds on an 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,23 +36,27 @@ class Solution:
 
 
 class World:
-    """All methods may be called from any thread. `smus`: channels of the SMUs, in the order of the sources."""
+    """All methods may be called from any thread. `sources`: channel -> resistance of its output, ohm; methods name a
+    source by its position in them, which `index` gives."""
 
-    def __init__(self, bench: Bench, smus: tuple[int, ...], die: Die, *, seed: int, real_time: bool = False) -> None:
+    def __init__(
+        self, bench: Bench, sources: Mapping[int, float], die: Die, *, seed: int, real_time: bool = False
+    ) -> None:
         self.lock = threading.RLock()
         self.clock: Clock = RealClock(die.time) if real_time else VirtualClock(die.time)
         self.die = die
         self.noise = Noise(seed & 0xFFFFFFFF, 2, die.time)
-        self.wiring = Wiring(bench, smus, Noise(seed & 0xFFFFFFFF, 3, die.time))
+        self.wiring = Wiring(bench, sources, Noise(seed & 0xFFFFFFFF, 3, die.time))
         self.hot_switchings = 0
         self._virtual = not real_time
         self._since = self.clock.now
-        self._sources = np.zeros((len(smus), 4))
-        self._driven: list[tuple[bool, bool, float, float]] = [(False, False, 0.0, 0.0)] * len(smus)
+        self.index = {channel: position for position, channel in enumerate(sources)}
+        self._sources = np.zeros((len(sources), 4))
+        self._driven: list[tuple[bool, bool, float, float]] = [(False, False, 0.0, 0.0)] * len(sources)
         self._energised: set[int] = set()
-        self._channels = smus
-        self._currents = np.zeros(len(smus))
-        self._limited = np.zeros(len(smus), np.int64)
+        self._channels = tuple(sources)
+        self._currents = np.zeros(len(sources))
+        self._limited = np.zeros(len(sources), np.int64)
         self._solution: Solution | None = None
         self._rewire()
         self._solve()  # has the kernel compiled here, where nobody waits for an instrument's answer
@@ -66,7 +70,7 @@ class World:
             self.clock.wait(seconds, sleep)
 
     def drive(self, source: int, on: bool, current_mode: bool, value: float, compliance: float) -> None:
-        """What an SMU forces from now on."""
+        """What a source forces from now on: V with a compliance in A, or in current mode A with a compliance in V."""
         wanted = (on, current_mode, value, compliance)
         with self.lock:
             if self._driven[source] == wanted:
@@ -84,6 +88,13 @@ class World:
         with self.lock:
             self._integrate()
             self.wiring.insert_series(self._channels[source], resistor)
+            self._rewire()
+
+    def select(self, channel: int, connected: bool) -> None:
+        """Join a source to its cable, or part it."""
+        with self.lock:
+            self._integrate()
+            self.wiring.select(channel, connected)
             self._rewire()
 
     def operate(self, opening: Iterable[str], closing: Iterable[str]) -> None:
@@ -141,8 +152,9 @@ class World:
         self._solve()
         volts = self._voltages
         moved = False
+        a1, a2, a3, a4 = self.die.across
         for device, (t1, t2, t3, t4) in zip(self._network.devices, self._network.terminals.tolist(), strict=True):
-            across = 0.5 * (volts[t2] + volts[t4] - volts[t1] - volts[t3])
+            across = a1 * volts[t1] + a2 * volts[t2] + a3 * volts[t3] + a4 * volts[t4]
             moved = self.die.step(device, float(across), elapsed / 1e9) or moved
         if moved:
             self._solution = None

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rheostat_hal.bench import Limits
-from rheostatd.executor.limits import WRITE_TERMINALS, Envelope, expected_conductance, write_conductance
+from rheostat_hal.bench import TWO_TERMINAL, Limits
+from rheostatd.executor.limits import Envelope, write_conductance
 
 LIMITS = Limits(
     max_voltage=7.0, max_width=2.0, compliance=0.1, max_energy=2.0, max_pulses_per_device=100, read_voltage=0.1
@@ -25,7 +25,7 @@ def test_whatever_is_allowed_lies_within_every_limit(
         assert abs(voltage) <= 7.0
         assert 0.0 < width <= 2.0
         assert pulses < 100
-        assert abs(voltage * conductance) <= 0.1 * WRITE_TERMINALS
+        assert abs(voltage * conductance) <= 0.1 * 2  # T2 and T4
         assert voltage * voltage * abs(conductance) * width <= 2.0 * (1.0 + 1e-12)
 
 
@@ -70,9 +70,16 @@ def test_a_pulse_timed_by_the_host_needs_the_permission_of_the_bench_file() -> N
 
 
 def test_an_unread_device_gets_no_pulse() -> None:
-    assert Envelope(LIMITS).refusal(0.5, 0.1, expected_conductance(None), 0) is not None
-    assert Envelope(LIMITS).refusal(0.5, 0.1, expected_conductance(math.nan), 0) is not None
-    assert Envelope(LIMITS).refusal(6.0, 0.8, expected_conductance(800.0), 0) is None
+    assert Envelope(LIMITS).refusal(0.5, 0.1, Envelope(LIMITS).expected_conductance(None), 0) is not None
+    assert Envelope(LIMITS).refusal(0.5, 0.1, Envelope(LIMITS).expected_conductance(math.nan), 0) is not None
+    assert Envelope(LIMITS).refusal(6.0, 0.8, Envelope(LIMITS).expected_conductance(800.0), 0) is None
+
+
+def test_a_two_terminal_device_is_written_through_its_read_path() -> None:
+    envelope = Envelope(LIMITS, TWO_TERMINAL)
+    assert envelope.expected_conductance(250.0) == pytest.approx(4e-3)
+    assert envelope.refusal(1.0, 0.1, 0.099, 0) is None
+    assert "compliance_a" in (envelope.refusal(1.0, 0.1, 0.101, 0) or "")
 
 
 @given(st.floats(0.01, 7.0), st.floats(1e-6, 0.2))

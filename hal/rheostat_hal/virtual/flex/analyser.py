@@ -81,7 +81,7 @@ class Analyser:
         self.errors = ErrorQueue()
         self.interlock_closed = False
         slots = [slot for slot, model in enumerate(self.modules, 1) if model in SMU_MODELS]
-        self.smus = {slot: Smu(slot, index, world) for index, slot in enumerate(slots)}
+        self.smus = {slot: Smu(slot, world.index[slot], world) for slot in slots}
         self.port: Port
         self._settle()
 
