@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import difflib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
@@ -18,8 +18,10 @@ from rheostat_hal.bench import Bench
 from rheostat_hal.bus import Bus, VisaBus
 from rheostat_hal.bus_replay import RecordingBus
 from rheostat_hal.drivers.b1500a import B1500A
+from rheostat_hal.drivers.engine import Engine
 from rheostat_hal.drivers.k3706a import K3706A
 from rheostat_hal.errors import BusAborted, HalError, RefusedError, UnsafeError
+from rheostat_hal.rig import Measure
 from rheostat_hal.values import DeviceAddress, Event, InstrumentIdentity, Pulse
 
 log = structlog.get_logger(__name__)
@@ -45,7 +47,7 @@ def open_rig(bench: Bench, record: Callable[[str], None] | None = None) -> Bench
     except BaseException:
         for bus in (analyser, switch):
             if bus is not None:
-                _let_go(bus)
+                _let_go(bus.resource, bus.close)
         raise
     return rig
 
@@ -55,9 +57,8 @@ class BenchRig:
 
     def __init__(self, bench: Bench, analyser: Bus, switch: Bus) -> None:
         self.bench = bench
-        self.analyser = B1500A(analyser, bench.analyser, bench.limits)
+        self.analyser: Engine = B1500A(analyser, bench.analyser, bench.limits)
         self.switch = K3706A(switch, bench.switch)
-        self._buses = (analyser, switch)
         self._devices = {device.name: device for device in bench.devices}
         self._identities: tuple[InstrumentIdentity, ...] = ()
         self._routed: str | None = None
@@ -101,6 +102,13 @@ class BenchRig:
     def apply(self, pulse: Pulse, readings: int = 1) -> Event:
         return self._event(pulse, readings)
 
+    def train(self, pulses: Sequence[Pulse], cycles: int = 1, measure: Measure = "states") -> list[Event]:
+        if not pulses or cycles < 1:
+            raise RefusedError(f"a train of {len(pulses)} write pulses, {cycles} times")
+        with self._guarded("train"):
+            self._check_routed()
+            return self.analyser.train(pulses, cycles, measure)
+
     def risk(self, pulse: Pulse) -> str | None:
         """The named risk of a write pulse that the hardware cannot time (longer than 2 s), or None."""
         return self.analyser.risk(pulse)
@@ -114,11 +122,11 @@ class BenchRig:
         with self._securing:
             if self._safe_underway:  # already doing what an abort is for
                 return
-            for bus in self._buses:
+            for name, abort in (("analyser", self.analyser.abort), ("switch", self.switch.bus.abort)):
                 try:
-                    bus.abort()
+                    abort()
                 except HalError as error:
-                    log.error("rig.abort_failed", resource=bus.resource, error=str(error))
+                    log.error("rig.abort_failed", instrument=name, error=str(error))
 
     def recover(self) -> None:
         with self._guarded("recover", latch_applies=False):
@@ -141,16 +149,19 @@ class BenchRig:
         try:
             self.make_safe()
         finally:
-            for bus in self._buses:
-                _let_go(bus)
+            _let_go("analyser", self.analyser.close)
+            _let_go("switch", self.switch.bus.close)
 
     def _event(self, pulse: Pulse | None, readings: int) -> Event:
         if readings < (pulse is None):
             raise RefusedError(f"{readings} readings")
         with self._guarded("event"):
-            if self._routed is None:
-                raise RefusedError("no device is routed")
+            self._check_routed()
             return self.analyser.event(pulse, readings)
+
+    def _check_routed(self) -> None:
+        if self._routed is None:
+            raise RefusedError("no device is routed")
 
     @contextlib.contextmanager
     def _guarded(self, what: str, *, latch_applies: bool = True, secure: bool = True) -> Iterator[None]:
@@ -200,8 +211,8 @@ class BenchRig:
             self._latched = BusAborted("aborted while idle")
 
 
-def _let_go(bus: Bus) -> None:
+def _let_go(what: str, close: Callable[[], None]) -> None:
     try:
-        bus.close()
+        close()
     except HalError as error:
-        log.warning("bus.close_failed", resource=bus.resource, error=str(error))
+        log.warning("bus.close_failed", what=what, error=str(error))

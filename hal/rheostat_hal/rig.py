@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
 from rheostat_hal.values import DeviceAddress, Event, InstrumentIdentity, Pulse
+
+Measure = Literal["states", "energy"]
 
 
 class Rig(Protocol):
@@ -30,6 +33,14 @@ class Rig(Protocol):
 
     def apply(self, pulse: Pulse, readings: int = 1) -> Event:
         """One write pulse and its read-verify, one line on the bus. The output is back at 0 V without the host."""
+        ...
+
+    def train(self, pulses: Sequence[Pulse], cycles: int = 1, measure: Measure = "states") -> list[Event]:
+        """A train of write pulses, `cycles` times over, a reading after each: (cycles * len(pulses)) events in order.
+
+        Where the source can, all of it is one sequence of the instrument. measure: "states" for the resistances,
+        "energy" for the write currents, where one run of the source cannot have both.
+        """
         ...
 
     def make_safe(self) -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 
 from rheostat_hal.bench import HARDWARE_TIMED, Analyser, Limits
 from rheostat_hal.bus import Bus
 from rheostat_hal.drivers import flex
 from rheostat_hal.errors import BusTimeout, IdentityError, InstrumentError, RefusedError, ReplyError, UnsafeError
+from rheostat_hal.rig import Measure
 from rheostat_hal.values import Event, InstrumentIdentity, Pulse, Status
 
 NAME = "analyser"
@@ -200,6 +202,16 @@ class B1500A:
             duration=max(period, (pulse.width if pulse else 0.0) + readings * self._reading_time),
             status=status,
         )
+
+    def train(self, pulses: Sequence[Pulse], cycles: int, measure: Measure) -> list[Event]:
+        """Pulse by pulse: each event has its write current and its reading, so that both measures come at once."""
+        return [self.event(pulse, 1) for _ in range(cycles) for pulse in pulses]
+
+    def abort(self) -> None:
+        self.bus.abort()
+
+    def close(self) -> None:
+        self.bus.close()
 
     def risk(self, pulse: Pulse) -> str | None:
         """What can go wrong with this write pulse by the way it is timed; None when the hardware times it."""
