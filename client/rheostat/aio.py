@@ -18,7 +18,7 @@ from rheostat.aiolink import Links
 from rheostat.errors import RheostatError
 from rheostat.follow import QUIET, Follower
 from rheostat.link import emergency_address
-from rheostat.results import CalibrateResult, InitialiseResult, ProgramResult, ReadResult, Result
+from rheostat.results import CalibrateResult, InitialiseResult, ProgramResult, ReadResult, Result, TrainResult
 from rheostat.trace import Trace
 
 T = TypeVar("T")
@@ -141,6 +141,12 @@ class Rig:
         **options: Unpack[specs.JobOptions],
     ) -> Job[InitialiseResult]:
         return await self._submit(specs.initialise(devices, state, max_pulses, **options), wait)
+
+    async def train(
+        self, devices: Any, voltages: Any, widths: Any, cycles: int = 1, *, wait: bool = False, **options: Any
+    ) -> Job[TrainResult]:
+        """As `rheostat.client.Rig.train`, which describes the options."""
+        return await self._submit(specs.train(devices, voltages, widths, cycles, **options), wait)
 
     async def calibrate(
         self, device: str, others: Any = (), *, wait: bool = False, **options: Any

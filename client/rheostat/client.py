@@ -14,7 +14,7 @@ from rheostat.errors import RheostatError
 from rheostat.follow import QUIET, Follower
 from rheostat.job import Job
 from rheostat.link import Links, emergency_address
-from rheostat.results import CalibrateResult, InitialiseResult, ProgramResult, ReadResult, Result
+from rheostat.results import CalibrateResult, InitialiseResult, ProgramResult, ReadResult, Result, TrainResult
 from rheostat.targets import WeightMapping
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "ReadResult",
     "Result",
     "Rig",
+    "TrainResult",
     "connect",
 ]
 
@@ -105,7 +106,7 @@ class Rig:
         unit: str = "ohm",
         mapping: WeightMapping | None = None,
         scheme: str = "ffp",
-        tolerance: float | None = None,
+        tolerance: Any = None,
         parameters: Mapping[str, float] | None = None,
         confidence: float = 0.95,
         order: str = "given",
@@ -123,7 +124,8 @@ class Rig:
             list or torch tensor of any shape.
         devices: one name; an array of names that broadcasts to the targets; or a list that is dealt to the targets in
             turn. None: all devices of the bench in turn.
-        tolerance: half the width of the accepted band, always ohm. None: half a level of 512 of the window.
+        tolerance: half the width of the accepted band: a number or an array like the targets, always ohm; or text with
+            a unit, "20 uS". None: half a level of the window (of 512, unless the bench says otherwise).
         parameters: settings of the scheme by name.
         order: in which several targets of one device are visited: "given", or as one "sweep" through the window.
         max_pulses: for one target. table: version of the feedforward table; None: the newest that fits.
@@ -172,6 +174,24 @@ class Rig:
     ) -> Job[InitialiseResult]:
         """Brings devices (None: all) to one end of the window in closed loop: "HRS" or "LRS"."""
         return self._submit(specs.initialise(devices, state, max_pulses, **options), wait)
+
+    def train(
+        self,
+        devices: Any,
+        voltages: Any,
+        widths: Any,
+        cycles: int = 1,
+        *,
+        measure: str = "states",
+        wait: bool = False,
+        **options: Unpack[specs.JobOptions],
+    ) -> Job[TrainResult]:
+        """Applies the same write pulses to each device, `cycles` times over, and reads after each of them.
+
+        voltages: (n,) V, positive potentiates; widths: (n,) s, or one for all; measure: "states" or "energy", where
+        the source cannot measure both in one run.
+        """
+        return self._submit(specs.train(devices, voltages, widths, cycles, measure=measure, **options), wait)
 
     def calibrate(
         self,

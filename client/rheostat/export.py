@@ -122,6 +122,17 @@ def columns(result: Result) -> dict[str, Array]:
                 "outcome": _words(result.outcome),
                 **_named(result, "pulses energy"),
             }
+        case results.TrainResult():
+            devices, cycles, pulses = result.resistance.shape
+            return {
+                "device": np.repeat(np.array(result.devices), cycles * pulses),
+                "cycle": np.tile(np.repeat(np.arange(cycles), pulses), devices),
+                "pulse": np.tile(np.arange(pulses), devices * cycles),
+                "voltage_v": np.tile(result.voltage, devices * cycles),
+                "width_s": np.tile(result.width, devices * cycles),
+                "resistance_ohm": result.resistance.reshape(-1),
+                "energy_j": result.energy.reshape(-1),
+            }
         case results.CalibrateResult():
             voltage, resistance = np.meshgrid(result.voltages, result.resistances, indexing="ij")
             return {

@@ -266,6 +266,38 @@ class CalibrateResult(Result):
         )
 
 
+@dataclass(frozen=True, repr=False)
+class TrainResult(Result):
+    @property
+    def voltage(self) -> Array:
+        """(n,) V."""
+        return self.arrays["voltage"]
+
+    @property
+    def width(self) -> Array:
+        """(n,) s."""
+        return self.arrays["width"]
+
+    @property
+    def resistance(self) -> Array:
+        """After each write pulse, (devices, cycles, n) ohm; nan where the train ended early."""
+        return self.arrays["resistance"]
+
+    @property
+    def conductance(self) -> Array:
+        """(devices, cycles, n) S; 0 for an open circuit."""
+        return units.from_ohm(self.resistance, "S")
+
+    @property
+    def energy(self) -> Array:
+        """Of each write pulse, (devices, cycles, n) J."""
+        return self.arrays["energy"]
+
+    def headline(self) -> str:
+        cycles, pulses = self.resistance.shape[1:]
+        return f"{super().headline()}, {cycles} x {pulses} write pulses each"
+
+
 def build(
     reply: wire.Result, arrays: Mapping[str, Array], targets: Targets | None = None, traced: Sequence[str] = ()
 ) -> Result:
@@ -288,4 +320,6 @@ def build(
             return InitialiseResult(*common)
         case "calibrate":
             return CalibrateResult(*common)
+        case "train":
+            return TrainResult(*common)
     return Result(*common)

@@ -7,13 +7,15 @@ import numbers
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
+
+import numpy as np
 
 from rheostat import wire
 from rheostat.errors import InputError, UnknownDevice
 from rheostat.talk import Submission, Talk
 from rheostat.talk import devices as ask_devices
-from rheostat.targets import LEVELS, WeightMapping, convert, deal, names
+from rheostat.targets import WeightMapping, as_array, convert, deal, names, tolerances
 
 
 class JobOptions(TypedDict, total=False):
@@ -30,7 +32,7 @@ class ProgramOptions(TypedDict, total=False):
     unit: str
     mapping: WeightMapping | None
     scheme: str
-    tolerance: float | None
+    tolerance: Any
     parameters: Mapping[str, float] | None
     confidence: float
     order: str
@@ -49,7 +51,7 @@ def program(
     unit: str = "ohm",
     mapping: WeightMapping | None = None,
     scheme: str = "ffp",
-    tolerance: float | None = None,
+    tolerance: Any = None,
     parameters: Mapping[str, float] | None = None,
     confidence: float = 0.95,
     order: str = "given",
@@ -66,9 +68,7 @@ def program(
     if devices is None or tolerance is None:
         known = yield from ask_devices()
     used, index = deal(wanted.shape, devices, [device.name for device in known])
-    if tolerance is None:
-        tolerance = default_tolerance(used, known)
-    _positive("tolerance", tolerance)
+    bands = np.atleast_1d(default_tolerance(used, known) if tolerance is None else tolerances(tolerance, wanted))
     if not 0.5 <= confidence < 1:
         raise InputError(f"confidence must be at least 0.5 and less than 1, got {confidence}")
     if order not in ("given", "sweep"):
@@ -76,7 +76,7 @@ def program(
     _count("max_pulses", max_pulses)
     spec = wire.Program(
         devices=used,
-        tolerance=float(tolerance),
+        tolerance=float(bands.min()),
         scheme=scheme,
         parameters=_parameters(parameters),
         confidence=float(confidence),
@@ -87,16 +87,18 @@ def program(
         shape=wanted.shape,
     )
     arrays: wire.Arrays = {"targets": wanted.resistance.reshape(-1), "device": index}
+    if bands.size > 1:
+        arrays["tolerance"] = bands.reshape(-1)
     return Submission(_submit(spec, priority, label, job_id), arrays, wanted)
 
 
 def default_tolerance(used: Sequence[str], known: Sequence[wire.Device]) -> float:
-    """Half a level of 512 of the narrowest window among the devices used, ohm."""
-    windows = {device.name: device.window for device in known}
-    unknown = [name for name in used if name not in windows]
+    """The smallest half level among the devices used, ohm: of 512 levels, unless their window has others."""
+    halves = {device.name: (device.window[1] - device.window[0]) / (device.levels - 1) / 2 for device in known}
+    unknown = [name for name in used if name not in halves]
     if unknown:
-        raise UnknownDevice(f"unknown device {unknown[0]!r}; the bench has {', '.join(windows) or 'none'}")
-    return min(windows[name][1] - windows[name][0] for name in used) / (LEVELS - 1) / 2
+        raise UnknownDevice(f"unknown device {unknown[0]!r}; the bench has {', '.join(halves) or 'none'}")
+    return min(halves[name] for name in used)
 
 
 def read(devices: Any = None, readings: int = 1, **options: Any) -> Talk[Submission]:
@@ -110,6 +112,33 @@ def initialise(devices: Any, state: str, max_pulses: int = 2000, **options: Any)
         raise InputError(f'state must be "HRS" or "LRS", got {state!r}')
     spec = wire.Initialise(devices=used, state=state.upper(), max_pulses=_count("max_pulses", max_pulses))
     return Submission(_submit(spec, **options), {})
+
+
+def train(
+    devices: Any,
+    voltages: Any,
+    widths: Any,
+    cycles: int = 1,
+    *,
+    measure: str = "states",
+    **options: Any,
+) -> Talk[Submission]:
+    """The job that applies a train of write pulses; `widths` broadcasts to `voltages`."""
+    used = yield from _names_or_all(devices)
+    voltage = np.atleast_1d(as_array(voltages, "voltages"))
+    width = np.atleast_1d(as_array(widths, "widths"))
+    try:
+        voltage, width = (np.ascontiguousarray(a) for a in np.broadcast_arrays(voltage, width))
+    except ValueError:
+        raise InputError(f"{voltage.size} voltages and {width.size} widths: as many of both, or one width") from None
+    if voltage.ndim != 1:
+        raise InputError(f"voltages of shape {voltage.shape}: a train is a flat list")
+    if np.any(width <= 0):
+        raise InputError(f"widths must be positive, got {width.min():g} s")
+    if measure not in ("states", "energy"):
+        raise InputError(f'measure must be "states" or "energy", got {measure!r}')
+    spec = wire.Train(devices=used, cycles=_count("cycles", cycles), measure=cast("Any", measure))
+    return Submission(_submit(spec, **options), {"voltage": voltage, "width": width})
 
 
 def calibrate(

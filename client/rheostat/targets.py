@@ -13,7 +13,6 @@ from rheostat import units
 from rheostat.errors import InputError
 
 Array = npt.NDArray[Any]
-LEVELS = 512  # the default tolerance is half of one of these levels
 
 
 class WeightMapping(Protocol):
@@ -83,6 +82,33 @@ def convert(values: Any, unit: str = "ohm", mapping: WeightMapping | None = None
     resistance = as_array(mapping.to_resistance(weights), "resistances of the mapping")
     _refuse(resistance <= 0, resistance, "resistances of the mapping", "must be positive ohm")
     return Targets(resistance, units.WEIGHT, mapping)
+
+
+def tolerances(given: Any, targets: Targets) -> npt.NDArray[np.float64]:
+    """Half the accepted bands, ohm: one number, or one for each target (their shape).
+
+    given: ohm, a number or an array that broadcasts to the targets; or a text with its unit, "0.1 ohm" or "20 uS":
+    a conductance means another band in ohm at each resistance, R^2 dG. Raises InputError, UnitError.
+    """
+    if isinstance(given, str):
+        number, unit = units.split(given)
+        if number > 0 and units.parse(unit)[0] == "S":
+            return _bands(targets.resistance**2 / units.to_ohm(number, unit))
+        given = float(units.to_ohm(number, unit)) if number > 0 else number
+    array = as_array(given, "tolerance") if np.ndim(given) else np.asarray(given, dtype=np.float64)
+    if array.ndim == 0:
+        return _bands(array)
+    try:
+        return _bands(np.array(np.broadcast_to(array, targets.shape)))
+    except ValueError:
+        raise InputError(f"tolerance of shape {array.shape} does not fit targets of shape {targets.shape}") from None
+
+
+def _bands(ohm: Any) -> npt.NDArray[np.float64]:
+    bands = np.asarray(ohm, dtype=np.float64)
+    if not np.all((bands > 0) & np.isfinite(bands)):
+        raise InputError(f"tolerance must be a positive number, got {bands.min():g}")
+    return bands
 
 
 def names(devices: Any) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,14 @@ def parse(unit: str) -> tuple[str, int]:
     near = difflib.get_close_matches(plain, UNITS, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "known: ohm and S, with p n u m k M G before them"
     raise UnitError(f"unknown unit {unit!r}; {hint}")
+
+
+def split(text: str) -> tuple[float, str]:
+    """Number and unit of a quantity: "20 uS" -> (20.0, "uS"); without a unit it is ohm. Raises UnitError."""
+    match = re.fullmatch(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\D*?)\s*", text)
+    if match is None:
+        raise UnitError(f"{text!r} is not a number with a unit, like '20 uS' or '0.1 ohm'")
+    return float(match[1]), match[2] or "ohm"
 
 
 def to_ohm(values: Any, unit: str = "ohm") -> Array:

@@ -12,7 +12,7 @@ import enum
 import hashlib
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -75,7 +75,8 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
 
 
 class Program(Message, frozen=True, kw_only=True, tag="program"):
-    """Bring devices to target resistances. Arrays: targets (n,) f8 ohm; device (n,) i4 index into `devices`.
+    """Bring devices to target resistances. Arrays: targets (n,) f8 ohm; device (n,) i4 index into `devices`; perhaps
+    tolerance (n,) f8 ohm, in place of the one for all.
 
     Several targets on one device are visited one after another, in the given order or as a sweep through the window
     (`order`), each measured when it is reached.
@@ -119,7 +120,19 @@ class Calibrate(Message, frozen=True, kw_only=True, tag="calibrate"):
     gain_pulses: int = 50
 
 
-Spec = Program | Read | Initialise | Calibrate
+class Train(Message, frozen=True, kw_only=True, tag="train"):
+    """The same write pulses for each device, `cycles` times over, one reading after each; nothing decides and nothing
+    is verified. Arrays: voltage (n,) f8 V, positive potentiates; width (n,) f8 s.
+
+    measure: "states" for the resistances; "energy" for the energies, where the source cannot measure both in one run.
+    """
+
+    devices: tuple[str, ...]
+    cycles: int = 1
+    measure: Literal["states", "energy"] = "states"
+
+
+Spec = Program | Read | Initialise | Calibrate | Train
 
 
 # ---- requests ------------------------------------------------------------------------------------------------------
@@ -290,6 +303,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     channels: dict[str, str]
     window: tuple[float, float]  # LRS, HRS, ohm
+    levels: int = 512  # that the window is divided in
     resistance: float | None = None
     read_at: float | None = None  # unix time, s
     pulses: int = 0
@@ -340,7 +354,8 @@ class Result(Message, frozen=True, kw_only=True, tag="result"):
     Arrays of program: targets (n,) f8, device (n,) i4, achieved (n,) f8 ohm (estimate of the true resistance),
     uncertainty (n,) f8 ohm (its standard error), outcome (n,) u1, pulses (n,) i4, reads (n,) i4, energy (n,) f8 J,
     rig_time (n,) f8 s, wall_time (n,) f8 s. Read: resistance (n_devices, readings) f8. Initialise: achieved, outcome,
-    pulses, energy, rig_time, wall_time (n_devices,). Calibrate: those of the FeedforwardTable.
+    pulses, energy, rig_time, wall_time (n_devices,). Calibrate: those of the FeedforwardTable. Train: voltage, width,
+    resistance (n_devices, cycles, n) f8 ohm, energy (n_devices, cycles, n) f8 J, pulses (n_devices,) i4.
     Traces, when asked for: trace_<k>_<field> for the k-th name in `traces`, fields as in Trace.
     """
 

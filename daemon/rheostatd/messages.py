@@ -16,7 +16,7 @@ from rheostat import wire
 
 
 class Open(msgspec.Struct, frozen=True, tag="open"):
-    """The first command: open this bench. The resources replace those of the file when the bench is virtual.
+    """The first command: open this bench. `resources` replace those of the file when the bench is virtual.
 
     `unfinished`: jobs that were sent to an executor before and whose end the service has not seen. For each of them
     that has a record, the executor sends a Finished before Ready: as it ended, or INTERRUPTED with what was done.
@@ -24,8 +24,7 @@ class Open(msgspec.Struct, frozen=True, tag="open"):
 
     bench: str  # path of the bench file; "" for the embedded default
     data: str  # folder of the journal
-    analyser: str | None = None
-    switch: str | None = None
+    resources: dict[str, str] = {}  # of the virtual instruments, by their name in the bench
     unfinished: tuple[str, ...] = ()
     real_time: bool = False  # the virtual bench waits for real, whatever the file says
 

@@ -83,6 +83,17 @@ def initialise(options: Namespace) -> int:
         return job_command(rig.initialise(chosen, options.state, options.max_pulses, **common), options)
 
 
+def train(options: Namespace) -> int:
+    _check_out(options)
+    voltages = given.numbers(options.voltages, "--voltages")
+    widths = given.numbers(options.widths, "--widths")
+    with rig_of(options) as rig:
+        chosen = given.names(options.devices)
+        common = {"priority": options.priority, "label": options.label}
+        job = rig.train(chosen, voltages, widths, options.cycles, measure=options.measure, **common)
+        return job_command(job, options)
+
+
 def export(options: Namespace) -> int:
     from pathlib import Path
 
@@ -179,6 +190,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "read": read,
     "calibrate": calibrate,
     "initialise": initialise,
+    "train": train,
     "jobs": jobs,
     "watch": watch,
     "export": export,

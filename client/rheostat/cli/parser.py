@@ -145,7 +145,7 @@ def _act(add: Add) -> None:
     program.option("--scheme", default="ffp", help="ffp (default), levels or incremental")
     program.option("--param", action="append", default=[], metavar="KEY=VALUE", help="a setting of the scheme")
     program.option(
-        "--tolerance", type=float, metavar="OHM", help="half the accepted band (default: half a level of 512)"
+        "--tolerance", metavar="OHM", help="half the accepted band, perhaps with a unit: 20uS (default: half a level)"
     )
     program.option(
         "--confidence",
@@ -190,6 +190,20 @@ def _act(add: Add) -> None:
     initialise.option("--state", required=True, type=str.upper, choices=("HRS", "LRS"), help="which end")
     initialise.option("--max-pulses", type=int, default=2000, metavar="N", help="for one device (default 2000)")
     _running(initialise)
+
+    train = add(
+        "train",
+        "apply a train of write pulses as it is, and read after each of them",
+        "rheostat train A1 --voltages 0.7,0.8,0.9,-0.7,-0.8,-0.9 --widths 2e-7 --cycles 100 --out states.h5",
+    )
+    train.option("devices", nargs="+", metavar="DEVICE", help="names, or all")
+    train.option("--voltages", required=True, metavar="V,V,...", help="V, positive potentiates")
+    train.option("--widths", required=True, metavar="S,S,...", help="s, as many as voltages, or one for all")
+    train.option("--cycles", type=int, default=1, metavar="N", help="how often (default 1)")
+    train.option(
+        "--measure", choices=("states", "energy"), default="states", help="where a source cannot measure both at once"
+    )
+    _running(train)
 
 
 def _stop(add: Add) -> None:

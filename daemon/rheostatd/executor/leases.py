@@ -113,11 +113,12 @@ class Ledger:
             self.event_time += (took - self.event_time) * _SMOOTHING
 
     def open(
-        self, job: str, device: str, scheme: str, max_voltage: float, max_width: float
+        self, job: str, device: str, scheme: str, max_voltage: float, max_width: float, least: int = 1
     ) -> tuple[Lease, Future[None]]:
-        """Submits the next lease together with everything that has gathered."""
+        """Submits the next lease, of at least `least` write pulses, together with everything that has gathered."""
         self._last += 1
-        lease = Lease(self._last, job, device, scheme, self.lease_size(), max_voltage, max_width)
+        size = max(least, self.lease_size())
+        lease = Lease(self._last, job, device, scheme, size, max_voltage, max_width)
         self._turn.opens = lease
         return lease, self.submit()
 

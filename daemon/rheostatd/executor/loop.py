@@ -45,9 +45,7 @@ def opened(control: Control, guard: Guard, command: messages.Open) -> Iterator[S
     """The station of one bench: instruments locked, record open, rig open and safe. Leaves it safe and let go.
 
     Raises HalError (also when the rig could not be left safe) and DaemonError."""
-    bench = load(command.bench)
-    if command.analyser is not None and command.switch is not None:
-        bench = with_resources(bench, command.analyser, command.switch)
+    bench = with_resources(load(command.bench), **command.resources)
     with contextlib.ExitStack() as stack:
         for resource in dict.fromkeys((bench.analyser.resource, bench.switch.resource)):
             stack.callback(lock_instrument(resource).release)

@@ -20,6 +20,7 @@ from rheostatd.executor.requests import (
     check_initialise,
     check_program,
     check_read,
+    check_train,
 )
 from rheostatd.executor.station import Station
 
@@ -31,6 +32,7 @@ LANDING = 3  # pulses that a target takes beyond the way to it: smaller steps, a
 READINGS = 3  # of an event, on average, with those that accept a target
 OVERHEAD = 0.01  # s of an event beside pulse and readings (the pulse period is 10 ms longer than the pulse)
 ROUTE = 0.01  # s
+NOT_VERIFIED = "a train is applied as it is: nothing looks at the readings before its end"
 ACROSS = 400  # write pulses from one end of the window to the other at +6 V or -6 V (0.8 s)
 
 
@@ -48,6 +50,18 @@ def plan(station: Station, spec: wire.Spec, arrays: wire.Arrays) -> wire.Plan:
             pulses = len(spec.devices) * min(spec.max_pulses, ACROSS)
             risks = [*_unknown(station, spec.devices), "the number of pulses is a guess: it is a closed loop"]
             return _plan(station, len(spec.devices), pulses, DEFAULT_WIDTH, len(spec.devices), None, risks)
+        case wire.Train():
+            check_train(station, spec, arrays)
+            count = len(spec.devices) * spec.cycles
+            width = float(arrays["width"].sum())
+            each = len(arrays["width"])
+            return wire.Plan(
+                total=len(spec.devices),
+                pulses=count * each,
+                rig_time=len(spec.devices) * ROUTE + count * (width + each * station.read_time),
+                energy=None,
+                risks=(*_timing(float(arrays["width"].max())), *_unknown(station, spec.devices), NOT_VERIFIED),
+            )
         case wire.Calibrate():
             check_calibrate(station, spec)
             expected = calibration.plan(spec, station.read_time)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import structlog
 
 from rheostat import wire
 from rheostat_hal.errors import RefusedError
-from rheostat_hal.rig import Rig
+from rheostat_hal.rig import Measure, Rig
 from rheostat_hal.values import Event, Pulse, Status
 from rheostatd.executor.limits import Envelope, write_conductance
 from rheostatd.executor.visit import Visit
@@ -89,6 +89,32 @@ class RigPlant:
         if event.status:
             self._judge(event)
         return mean
+
+    def train(self, pulses: Sequence[Pulse], cycles: int, measure: Measure, lrs: float) -> list[Event]:
+        """A train with a reading after each write pulse. lrs: ohm, to which the device may fall on the way: the limits
+        are checked for that conductance before anything is sent."""
+        self._checkpoint()
+        visit = self.visit
+        expected = self._envelope.expected_conductance
+        conductance = max(self._conductance or expected(visit.resistance), expected(lrs))
+        for pulse in pulses:
+            count = visit.before + visit.pulses + cycles * len(pulses) - 1
+            refusal = self._envelope.refusal(pulse.voltage, pulse.width, conductance, count)
+            if refusal is not None:
+                self._end(wire.Outcome.LIMIT, refusal)
+        visit.claim(cycles * len(pulses))
+        try:
+            events = self._rig.train(pulses, cycles, measure)
+        except RefusedError as error:  # nothing was sent
+            visit.unclaim(cycles * len(pulses))
+            self._end(wire.Outcome.LIMIT, str(error))
+        for event in events:
+            voltage, width = (event.pulse.voltage, event.pulse.width) if event.pulse else (_NAN, 0.0)
+            visit.event(voltage, width, _mean(event), len(event.resistances), event.energy, event.duration)
+        faulty = next((event for event in events if event.status), None)
+        if faulty is not None:
+            self._judge(faulty)
+        return events
 
     def wait(self, duration: float) -> None:
         """Lets `duration` s pass, in slices, so that a cancel does not wait for its end."""

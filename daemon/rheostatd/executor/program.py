@@ -24,6 +24,7 @@ from rheostatd.executor.plant import Ended, RigPlant
 from rheostatd.executor.requests import Programme, Visiting
 from rheostatd.executor.results import VALUES, device_event, result_arrays
 from rheostatd.schemes.drive import drive
+from rheostatd.schemes.evidence import TOLERANCE
 
 FIRST_READINGS = 4  # where the device stands
 NOISE_READINGS = 16  # where no calibration says what one reading scatters
@@ -114,6 +115,7 @@ class ProgramRun:
         for position, index in enumerate(indices):
             visit.target = self._at = index
             target = float(self.programme.targets[index])
+            params[TOLERANCE] = self.programme.tolerances[index]
             try:
                 outcome = drive(scheme, params, shared, state, target, plant, spec.max_pulses).outcome
             except Ended as ended:

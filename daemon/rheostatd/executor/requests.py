@@ -29,13 +29,14 @@ class Visiting:
 
 @dataclass(frozen=True)
 class Programme:
-    """A program request, resolved. `targets`: ohm."""
+    """A program request, resolved. `targets`, `tolerances`: (n,) ohm."""
 
     spec: wire.Program
     scheme: Scheme
     settings: Any
     table: wire.FeedforwardTable | None
     targets: wire.Array
+    tolerances: wire.Array
     device: wire.Array
     visits: tuple[Visiting, ...]
 
@@ -58,6 +59,7 @@ def check_program(station: Station, spec: wire.Program, arrays: wire.Arrays) -> 
     for name in spec.devices:
         station.window(name)
     targets, device = _targets(spec, arrays)
+    tolerances = arrays.get("tolerance", np.full(len(targets), spec.tolerance))
     if not (math.isfinite(spec.tolerance) and spec.tolerance > 0.0):
         raise BadParameter(f"tolerance {spec.tolerance} ohm: it must be above 0")
     if not 0.0 < spec.confidence < 1.0:
@@ -77,7 +79,7 @@ def check_program(station: Station, spec: wire.Program, arrays: wire.Arrays) -> 
     for index, number in enumerate(device.tolist()):
         grouped.setdefault(spec.devices[number], []).append(index)
     visits = tuple(Visiting(name, tuple(indices)) for name, indices in grouped.items())
-    programme = Programme(spec, SCHEMES[spec.scheme], settings, table, targets, device, visits)
+    programme = Programme(spec, SCHEMES[spec.scheme], settings, table, targets, tolerances, device, visits)
     if visits:
         try:
             programme.scheme.pack(settings, programme.task(station, visits[0].device, 0.02))
@@ -95,7 +97,7 @@ def _uncovered(station: Station, programme: Programme) -> str:
 
 
 def _targets(spec: wire.Program, arrays: wire.Arrays) -> tuple[wire.Array, wire.Array]:
-    if set(arrays) != {"targets", "device"}:
+    if set(arrays) - {"tolerance"} != {"targets", "device"}:
         raise BadTargets(f"a program brings the arrays targets and device, not {sorted(arrays)}")
     targets, device = arrays["targets"], arrays["device"]
     if targets.ndim != 1 or targets.shape != device.shape:
@@ -157,6 +159,17 @@ def check_calibrate(station: Station, spec: wire.Calibrate) -> None:
         calibration.check(spec)
     except ValueError as error:
         raise BadParameter(str(error)) from error
+
+
+def check_train(station: Station, spec: wire.Train, arrays: wire.Arrays) -> None:
+    """Beyond what the service has checked: the channel's own grid and range are the rig's to refuse."""
+    _known(station, spec.devices)
+    limits = station.bench.limits
+    for voltage, width in zip(arrays["voltage"].tolist(), arrays["width"].tolist(), strict=True):
+        if not abs(voltage) <= limits.max_voltage:
+            raise BadParameter(f"voltage {voltage:g} V: at most max_voltage_v = {limits.max_voltage:g}")
+        if not 0.0 < width <= limits.max_width:
+            raise BadParameter(f"width {width:g} s: above 0 and at most max_width_s = {limits.max_width:g}")
 
 
 def _known(station: Station, devices: tuple[str, ...]) -> None:

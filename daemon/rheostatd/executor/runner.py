@@ -21,13 +21,14 @@ from rheostatd.executor.job import Cancelled, Job
 from rheostatd.executor.measuring import CalibrateRun, InitialiseRun, ReadRun
 from rheostatd.executor.program import ProgramRun
 from rheostatd.executor.provenance import of_programme, provenance
-from rheostatd.executor.requests import check_calibrate, check_initialise, check_program, check_read
+from rheostatd.executor.requests import check_calibrate, check_initialise, check_program, check_read, check_train
 from rheostatd.executor.station import Station
+from rheostatd.executor.train import TrainRun
 from rheostatd.journal.blocks import EVENT, joined, trace_arrays
 
 log = structlog.get_logger()
 
-Body = ProgramRun | ReadRun | InitialiseRun | CalibrateRun
+Body = ProgramRun | ReadRun | InitialiseRun | CalibrateRun | TrainRun
 
 
 @dataclass
@@ -107,6 +108,10 @@ def _prepare(station: Station, command: messages.Run, arrays: wire.Arrays) -> _P
             check_initialise(station, spec)
             job = Job(station, job_id, len(spec.devices))
             return _Prepared(job, InitialiseRun(job, spec), spec.devices)
+        case wire.Train():
+            check_train(station, spec, arrays)
+            job = Job(station, job_id, len(spec.devices))
+            return _Prepared(job, TrainRun(job, spec, arrays), spec.devices)
         case wire.Calibrate():
             check_calibrate(station, spec)
             job = Job(station, job_id, 2 * len(spec.voltages) + 1 + len(spec.others))

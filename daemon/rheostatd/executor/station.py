@@ -55,6 +55,7 @@ class Station:
             kind=address.kind,
             channels=dict(address.channels),
             window=(window.lrs, window.hrs),
+            levels=window.levels,
             resistance=known.resistance,
             read_at=known.read_at,
             pulses=known.pulses,

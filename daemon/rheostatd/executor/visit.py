@@ -55,25 +55,28 @@ class Visit:
         if self._ahead is None and self._current is None:
             self._ahead = self._ledger.open(*self._scope)
 
-    def claim(self) -> None:
-        """Called before every write pulse: when it returns, that pulse is covered by a lease on disk."""
-        if not self._left:
-            self._next_lease()
-        self._left -= 1
+    def claim(self, pulses: int = 1) -> None:
+        """Called before every write pulse (or train of them): when it returns, a lease on disk covers what follows."""
+        if self._left < pulses:
+            self._next_lease(pulses)
+        self._left -= pulses
         self._in_flight = True
         if self._left <= self._low and self._ahead is None:
             self._submit_block([])
             self._ahead = self._ledger.open(*self._scope)
 
-    def unclaim(self) -> None:
-        """The pulse claimed last was refused by the rig and never sent."""
-        self._left += 1
+    def unclaim(self, pulses: int = 1) -> None:
+        """What was claimed last was refused by the rig and never sent."""
+        self._left += pulses
         self._in_flight = False
 
-    def _next_lease(self) -> None:
+    def _next_lease(self, least: int) -> None:
+        if self._ahead is not None and self._ahead[0].pulses < least:
+            self._used.append(self._ahead[0].number)
+            self._ahead = None
         if self._ahead is None:
             self._submit_block([])
-            self._ahead = self._ledger.open(*self._scope)
+            self._ahead = self._ledger.open(*self._scope, least)
         lease, future = self._ahead
         if not future.done():
             started = self._tick()

@@ -139,7 +139,7 @@ class Daemon:
             "estop": self._conductor.rig.estop,
             "pid": os.getpid(),
             "executor_pid": self._supervisor.pid,
-            "virtual": {"analyser": virtual.analyser, "switch": virtual.switch} if virtual else None,
+            "virtual": virtual.resources if virtual else None,
         }
         try:
             write_daemon_file(self._settings.folder, content)

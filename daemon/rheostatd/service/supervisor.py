@@ -161,11 +161,10 @@ class Supervisor:
         if self.link is None or self._opened or (self._plan.launch is not None and self.virtual is None):
             return
         self._opened = True
-        analyser = self.virtual.analyser if self.virtual else None
-        switch = self.virtual.switch if self.virtual else None
+        resources = self.virtual.resources if self.virtual else {}
         unfinished = self._hooks.unfinished()
         plan = self._plan
-        self.link.send(messages.Open(plan.bench, str(plan.data), analyser, switch, unfinished, plan.real_time))
+        self.link.send(messages.Open(plan.bench, str(plan.data), resources, unfinished, plan.real_time))
         self._poll(self.link)
 
     def _end(self, link: ExecutorLink) -> None:

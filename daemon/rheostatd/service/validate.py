@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,10 @@ from rheostatd.errors import (
 
 MAX_READINGS = 10_000
 MAX_PULSES = 1_000_000
+ARRAYS: dict[type[wire.Spec], tuple[frozenset[str], frozenset[str]]] = {  # those a job needs, those it may have
+    wire.Program: (frozenset({"targets", "device"}), frozenset({"tolerance"})),
+    wire.Train: (frozenset({"voltage", "width"}), frozenset()),
+}
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _EDGE = 1e-9  # relative: a target computed as exactly LRS may miss it by a rounding
 _NAMED = 3  # how many wrong targets a message names
@@ -48,8 +52,8 @@ def submit(request: wire.Submit, arrays: wire.Arrays, known: Known) -> int:
     if abs(request.priority) > 1_000_000:
         raise RequestError(f"priority {request.priority}: from -1000000 to 1000000")
     spec = request.spec
-    wanted = {"targets", "device"} if isinstance(spec, wire.Program) else set()
-    if set(arrays) != wanted:
+    wanted, optional = ARRAYS.get(type(spec), (frozenset(), frozenset()))
+    if not wanted <= set(arrays) <= wanted | optional:
         raise BadTargets(f"a {type(spec).__name__} job takes {_named(wanted)}, not {_named(arrays)}")
     if isinstance(spec, wire.Program):
         return _program(spec, arrays, known)
@@ -63,6 +67,8 @@ def submit(request: wire.Submit, arrays: wire.Arrays, known: Known) -> int:
         if spec.state not in ("HRS", "LRS"):
             raise BadParameter(f"state {spec.state!r}: HRS or LRS")
         return len(spec.devices)
+    if isinstance(spec, wire.Train):
+        return _train(spec, arrays, known)
     return _calibrate(spec, known)
 
 
@@ -88,6 +94,8 @@ def _program(spec: wire.Program, arrays: wire.Arrays, known: Known) -> int:
         if name not in spec.devices:
             raise UnknownDevice(f"trace of {name!r}, which is not a device of this job; {possible(name, spec.devices)}")
     total = _targets(arrays["targets"], arrays["device"], devices)
+    if "tolerance" in arrays:
+        _tolerances(arrays["tolerance"], arrays["targets"])
     if spec.shape is not None and (min(spec.shape, default=0) < 0 or math.prod(spec.shape) != total):
         raise BadTargets(f"shape {spec.shape} does not hold {total} targets")
     return total
@@ -122,6 +130,38 @@ def _targets(targets: wire.Array, index: wire.Array, devices: Sequence[wire.Devi
         )
         raise BadTargets(f"{_counted(wrong, targets)} outside the window of the device: {named}")
     return int(targets.size)
+
+
+def _tolerances(tolerance: wire.Array, targets: wire.Array) -> None:
+    if tolerance.dtype != np.float64 or tolerance.shape != targets.shape:
+        raise BadTargets(f"tolerance must be f8 {targets.shape} like the targets, not {tolerance.dtype.str}")
+    wrong = ~((tolerance > 0.0) & (tolerance < math.inf))
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        raise BadParameter(f"tolerance of target {first} is {tolerance[first]}: must be positive and finite")
+
+
+def _train(spec: wire.Train, arrays: wire.Arrays, known: Known) -> int:
+    devices = _devices(spec.devices, known)
+    _whole("cycles", spec.cycles, MAX_PULSES)
+    voltage, width = arrays["voltage"], arrays["width"]
+    if voltage.dtype != np.float64 or width.dtype != np.float64:
+        raise BadTargets(f"voltage and width must be f8, not {voltage.dtype.str} and {width.dtype.str}")
+    if voltage.ndim != 1 or voltage.shape != width.shape or not voltage.size:
+        raise BadTargets(
+            f"voltage {voltage.shape} and width {width.shape}: both must have one dimension, equal and not empty"
+        )
+    _whole("write pulses of a device", spec.cycles * voltage.size, MAX_PULSES)
+    limits = known.limits
+    wrong = ~(np.abs(voltage) <= limits.max_voltage)
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        raise LimitExceeded(f"pulse {first} has {voltage[first]:g} V: the bench allows {limits.max_voltage:g} V")
+    wrong = ~((width > 0.0) & (width <= limits.max_width))
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        raise LimitExceeded(f"pulse {first} lasts {width[first]:g} s: the bench allows up to {limits.max_width:g} s")
+    return len(devices)
 
 
 def _calibrate(spec: wire.Calibrate, known: Known) -> int:
@@ -163,8 +203,8 @@ def _whole(name: str, value: int, most: int) -> None:
         raise BadParameter(f"{name} {value}: from 1 to {most}")
 
 
-def _named(names: Mapping[str, object] | set[str]) -> str:
-    return "the arrays " + ", ".join(sorted(map(repr, names))) if names else "no arrays"
+def _named(names: Iterable[str]) -> str:
+    return "the arrays " + ", ".join(sorted(map(repr, names))) if set(names) else "no arrays"
 
 
 def _counted(wrong: wire.Array, targets: wire.Array) -> str:

@@ -67,7 +67,7 @@ class VirtualKeeper:
         if self._closed:
             bench.close()
             return
-        log.info("virtual.ready", pid=bench.process.pid, analyser=bench.analyser, switch=bench.switch)
+        log.info("virtual.ready", pid=bench.process.pid, **bench.resources)
         self.bench = bench
         watch(bench.process, lambda status: self._mailbox.post(lambda: self._ended(bench, status)))
         self._ready()

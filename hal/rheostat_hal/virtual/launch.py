@@ -27,6 +27,12 @@ class VirtualBench:
     switch: str
     wgfmu: str = ""
 
+    @property
+    def resources(self) -> dict[str, str]:
+        """Where its instruments answer, by their names in the bench."""
+        named = {"analyser": self.analyser, "switch": self.switch, "wgfmu": self.wgfmu}
+        return {name: resource for name, resource in named.items() if resource}
+
     def close(self) -> None:
         """End it; the die's state is kept first. Harmless when it has ended already."""
         if self.process.stdin is not None:

@@ -70,7 +70,7 @@ class Executor:
         return [r for r, _ in self.reports if isinstance(r, messages.Happened) and r.name == name]
 
     def open(self, bench: str, analyser: str, switch: str, unfinished: tuple[str, ...] = ()) -> messages.Ready:
-        self.send(messages.Open(bench, str(self.data), analyser, switch, unfinished))
+        self.send(messages.Open(bench, str(self.data), {"analyser": analyser, "switch": switch}, unfinished))
         return self.until(messages.Ready)[0]
 
     def run(self, job_id: str, spec: wire.Spec, arrays: wire.Arrays | None = None) -> None:

@@ -239,7 +239,7 @@ def test_after_a_crash_the_device_is_suspect_until_it_is_read_and_the_record_giv
 def test_an_executor_without_its_instruments_says_which_resource_does_not_answer(kit: Any) -> None:
     executor = kit.process()
     nowhere = "TCPIP0::127.0.0.1::9::SOCKET"
-    executor.send(messages.Open("", str(kit.data), nowhere, nowhere.replace("::9::", "::10::")))
+    executor.send(messages.Open("", str(kit.data), {"analyser": nowhere, "switch": nowhere.replace("::9::", "::10::")}))
     failed, _ = executor.receive()
     assert isinstance(failed, messages.Failed)
     assert failed.code == "bus.unavailable"
@@ -250,7 +250,7 @@ def test_an_executor_without_its_instruments_says_which_resource_does_not_answer
 def test_a_second_executor_on_the_same_instruments_exits_and_says_who_holds_them(executor: Any, kit: Any) -> None:
     second = kit.process()
     virtual = kit.bench()
-    second.send(messages.Open("", str(kit.folder / "elsewhere"), virtual.analyser, virtual.switch))
+    second.send(messages.Open("", str(kit.folder / "elsewhere"), virtual.resources))
     failed, _ = second.receive()
     assert isinstance(failed, messages.Failed)
     assert failed.code == "daemon.locked"
