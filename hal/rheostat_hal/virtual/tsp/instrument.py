@@ -16,7 +16,7 @@ from lupa.lua51 import LuaError, LuaRuntime
 from rheostat_hal.bench import Switch as SwitchConfig
 from rheostat_hal.virtual.sockets import LineAborted
 from rheostat_hal.virtual.tsp.errors import PARAMETER, RUNTIME, SYNTAX, ErrorQueue, SwitchRefusal
-from rheostat_hal.virtual.tsp.switch import Switch
+from rheostat_hal.virtual.tsp.switch import INTERNAL, Switch
 from rheostat_hal.virtual.wiring import COLUMNS, ROWS
 from rheostat_hal.virtual.world import World
 
@@ -138,7 +138,7 @@ class Multiplexer:
             "getpattern": safe(switch.pattern),
             "deletepattern": safe(switch.drop_pattern),
             "snapshot": safe(switch.snapshot),
-            "savesetup": safe(lambda name=None: switch.save_setup(str(name))),
+            "savesetup": safe(lambda name=None: switch.save_setup(INTERNAL if name is None else str(name))),
             "recallsetup": safe(lambda name=None: switch.recall_setup(str(name))),
             "nexterror": self.errors.next,
             "clearerrors": self.errors.clear,

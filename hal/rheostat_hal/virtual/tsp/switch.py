@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from rheostat_hal.virtual.tsp.errors import CHANNEL_LIST, FORBIDDEN, GROUP, PARAMETER, SwitchRefusal
 from rheostat_hal.virtual.wiring import channels_of
@@ -17,6 +18,19 @@ RELAY_TIME = 4e-3  # s
 OFF, BREAK_BEFORE_MAKE, MAKE_BEFORE_BREAK = 0, 1, 2
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _SLOTS = range(1, 7)
+FACTORY, INTERNAL = "0", "1"  # the setups that are no files: the defaults, the instrument's own memory
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What `setup.save` keeps. That closed channels belong to it is an assumption."""
+
+    rule: int
+    closed: tuple[str, ...]
+    backplane: dict[str, tuple[str, ...]]
+    forbidden: frozenset[str]
+    delays: dict[str, float]
+    patterns: dict[str, tuple[str, ...]]
 
 
 class Switch:
@@ -32,7 +46,7 @@ class Switch:
         }
         self.interlocks = dict.fromkeys(self._all, True)
         self.rule = BREAK_BEFORE_MAKE
-        self._setups: dict[str, tuple[tuple[str, ...], dict[str, tuple[str, ...]], set[str], dict[str, float]]] = {}
+        self._setups: dict[str, Setup] = {}
         self._patterns: dict[str, tuple[str, ...]] = {}
         self._forbidden: set[str] = set()
         self._backplane: dict[str, tuple[str, ...]] = {}
@@ -165,7 +179,9 @@ class Switch:
     # configuring
 
     def forbid(self, text: object) -> None:
+        """Patterns with a channel that is forbidden now are gone."""
         self._forbidden.update(self.channels(text))
+        self._patterns = {n: channels for n, channels in self._patterns.items() if self._forbidden.isdisjoint(channels)}
 
     def allow(self, text: object) -> None:
         self._forbidden.difference_update(self.channels(text))
@@ -215,14 +231,24 @@ class Switch:
         del self._patterns[str(name)]
 
     def save_setup(self, name: str) -> None:
-        self._setups[name] = (self._wiring.closed, dict(self._backplane), set(self._forbidden), dict(self._delays))
+        """`name`: INTERNAL, or a file on a USB drive."""
+        self._setups[name] = Setup(
+            self.rule,
+            self._wiring.closed,
+            dict(self._backplane),
+            frozenset(self._forbidden),
+            dict(self._delays),
+            dict(self._patterns),
+        )
 
     def recall_setup(self, name: str) -> None:
-        """Setup 0, or one that was saved."""
-        if name != "0" and name not in self._setups:
+        """FACTORY, or one that was saved."""
+        setup = None if name == FACTORY else self._setups.get(name)
+        if setup is None and name != FACTORY:
             raise SwitchRefusal(PARAMETER, f"there is no setup {name:.40}")
         self.reset_all()
-        if name != "0":
-            closed, backplane, forbidden, delays = self._setups[name]
-            self._backplane, self._forbidden, self._delays = dict(backplane), set(forbidden), dict(delays)
-            self._operate((), closed)
+        if setup is not None:
+            self.rule = setup.rule
+            self._backplane, self._delays = dict(setup.backplane), dict(setup.delays)
+            self._forbidden, self._patterns = set(setup.forbidden), dict(setup.patterns)
+            self._operate((), setup.closed)
