@@ -12,6 +12,7 @@ from rheostat_hal.errors import BenchError
 from rheostat_hal.virtual.die import Die
 from rheostat_hal.virtual.flex.analyser import SMU_MODELS, Analyser
 from rheostat_hal.virtual.flex.server import HOLD, FlexServer
+from rheostat_hal.virtual.flex.spgu import MODEL as SPGU_MODEL
 from rheostat_hal.virtual.tsp.instrument import Multiplexer
 from rheostat_hal.virtual.tsp.server import TspServer
 from rheostat_hal.virtual.wiring import SENSED_OUTPUT, SPGU_OUTPUT
@@ -20,7 +21,7 @@ from rheostat_hal.virtual.world import World
 log = structlog.get_logger()
 
 DEFAULT_MODEL, DEFAULT_SEED = "tio2x-4t", 1
-WGFMU_MODEL, SPGU_MODEL = "B1530A", "B1525A"
+WGFMU_MODEL = "B1530A"
 MODELS = (*SMU_MODELS, WGFMU_MODEL, SPGU_MODEL)
 SLOTS = 10
 
@@ -61,7 +62,7 @@ class VirtualInstruments:
         if state is not None and state.exists() and not self.die.load(state):
             log.warning("die.other", state=str(state), reason="another seed, model or number of devices: a new die")
         self.world = World(bench, sources, self.die, seed=seed, real_time=real_time)
-        self.analyser = Analyser(self.world, slots)
+        self.analyser = Analyser(self.world, slots, selector_of(bench))
         self.multiplexer = Multiplexer(self.world, bench.switch)
         self.flex = FlexServer(self.analyser, flex_port, hold=hold)
         self.tsp = TspServer(self.multiplexer, tsp_port)
@@ -90,6 +91,13 @@ def modules_for(bench: Bench) -> tuple[str, ...]:
     return tuple(
         "0" if slot not in needed else fast if needed[slot] > SLOTS else SMU_MODELS[0] for slot in range(1, SLOTS + 1)
     )
+
+
+def selector_of(bench: Bench) -> dict[int, tuple[int, int]]:
+    """Port of the selector -> the SMU and the channel of the pulse generator that it joins to their row."""
+    if bench.spgu is None:
+        return {}
+    return {bench.spgu.selector_port: (dict(bench.analyser.smus)["row"], bench.spgu.channel)}
 
 
 def sources_of(slots: Sequence[str]) -> dict[int, float]:

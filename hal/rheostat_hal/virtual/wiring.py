@@ -111,6 +111,10 @@ class Wiring:
         else:
             self._parted.add(channel)
 
+    def is_joined(self, channel: int) -> bool:
+        """Whether a source's cable goes to a row, and nothing parts them."""
+        return channel in self._cables and channel not in self._parted
+
     def ends(self, channel: str) -> tuple[Node, Node]:
         """The two conductors a relay joins."""
         slot, row = int(channel[0]), int(channel[1])
@@ -127,8 +131,8 @@ class Wiring:
             return nodes.setdefault(key, len(nodes))
 
         for source, ohm in self._series.items():
-            row = self._cables.get(source)
-            if row is not None and source not in self._parted:
+            if self.is_joined(source):
+                row = self._cables[source]
                 joints.append((nodes[("source", source, 0)], node(self._row(self.slots[0], row)), 1.0 / ohm))
         for channel, ohm in self._closed.items():
             one, other = self.ends(channel)

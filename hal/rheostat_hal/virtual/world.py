@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import structlog
@@ -35,6 +36,16 @@ class Solution:
     limited: list[int]
 
 
+class Waveform(Protocol):
+    """A voltage that changes with the bench's time by itself, step by step; times in ns on the clock."""
+
+    def at(self, time: int) -> float:
+        """V."""
+
+    def after(self, time: int) -> int | None:
+        """When it changes next, later than `time`; None: never again."""
+
+
 class World:
     """All methods may be called from any thread. `sources`: channel -> resistance of its output, ohm; methods name a
     source by its position in them, which `index` gives."""
@@ -54,6 +65,7 @@ class World:
         self._sources = np.zeros((len(sources), 4))
         self._driven: list[tuple[bool, bool, float, float]] = [(False, False, 0.0, 0.0)] * len(sources)
         self._energised: set[int] = set()
+        self._waveforms: dict[int, Waveform] = {}
         self._channels = tuple(sources)
         self._currents = np.zeros(len(sources))
         self._limited = np.zeros(len(sources), np.int64)
@@ -73,16 +85,18 @@ class World:
         """What a source forces from now on: V with a compliance in A, or in current mode A with a compliance in V."""
         wanted = (on, current_mode, value, compliance)
         with self.lock:
-            if self._driven[source] == wanted:
+            if self._driven[source] == wanted and source not in self._waveforms:
                 return
             self._integrate()
-            self._driven[source] = wanted
-            self._sources[source] = wanted
-            self._solution = None
-            if on and value:
-                self._energised.add(source)
-            else:
-                self._energised.discard(source)
+            self._waveforms.pop(source, None)
+            self._force(source, wanted)
+
+    def follow(self, source: int, waveform: Waveform) -> None:
+        """Let a source that forces a voltage take it from a waveform from now on, until it is driven again."""
+        with self.lock:
+            self._integrate()
+            self._waveforms[source] = waveform
+            self._take_levels(self._since)
 
     def insert_series(self, source: int, resistor: bool) -> None:
         with self.lock:
@@ -143,10 +157,42 @@ class World:
             self._solution = Solution(voltages, self._currents.tolist(), self._limited.tolist())
         return self._solution
 
+    def _force(self, source: int, wanted: tuple[bool, bool, float, float]) -> None:
+        self._driven[source] = wanted
+        self._sources[source] = wanted
+        self._solution = None
+        on, _, value, _ = wanted
+        if on and value:
+            self._energised.add(source)
+        else:
+            self._energised.discard(source)
+
+    def _take_levels(self, time: int) -> None:
+        """The sources that follow a waveform are at its level of this time; one that has ended stays there."""
+        for source, waveform in list(self._waveforms.items()):
+            on, current_mode, value, compliance = self._driven[source]
+            if (level := waveform.at(time)) != value:
+                self._force(source, (on, current_mode, level, compliance))
+            if waveform.after(time) is None:
+                del self._waveforms[source]
+
     def _integrate(self) -> None:
         now = self.clock.now
-        elapsed = now - self._since
-        self._since = now
+        while self._waveforms and self._network.devices:
+            joined = [each for source, each in self._waveforms.items() if self.wiring.is_joined(self._channels[source])]
+            changes = [time for each in joined if (time := each.after(self._since)) is not None]
+            if not changes or (change := min(changes)) > now:
+                break
+            self._hold(change)
+            self._take_levels(change)
+        self._hold(now)
+        if self._waveforms:
+            self._take_levels(now)
+
+    def _hold(self, until: int) -> None:
+        """Step the devices with the voltages that they have had since the last time."""
+        elapsed = until - self._since
+        self._since = until
         if elapsed <= 0 or not self._energised or not self._network.devices:
             return
         self._solve()

@@ -31,7 +31,11 @@ class DriverSession:
             [str(PYTHON), __file__, driver, resource], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.warned: list[str] = []
-        self.connected = self._answer()
+        try:
+            self._answer()  # connected
+        except DriverError:
+            self.close()
+            raise
 
     def __call__(self, sentence: str) -> Any:
         assert self._process.stdin is not None
@@ -89,7 +93,7 @@ def main(driver: str, resource: str) -> None:
             try:
                 if sentence is None:
                     scope.update(DRIVERS[driver](resource))
-                elif isinstance(ast.parse(sentence).body[0], ast.Expr):
+                elif [type(part) for part in ast.parse(sentence).body] == [ast.Expr]:
                     value = eval(sentence, scope)
                 else:
                     exec(sentence, scope)

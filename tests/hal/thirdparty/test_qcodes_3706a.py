@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -55,14 +56,17 @@ def closed(switch: DriverSession) -> list[str] | None:
     return switch("it.get_closed_channels('allslots')")
 
 
-def test_a_session_on_the_command_lines_fixed_port_connects_and_closes_a_relay() -> None:
-    command = [sys.executable, "-m", "rheostat_hal.virtual", "--until-eof", "--tsp-port", "0"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as bench_process:
-        resources = dict(bench_process.stdout.readline().split() for _ in range(2))
-        with DriverSession("qcodes-3706a", resources["switch"]) as session:
+def test_the_virtual_bench_serves_a_session_on_the_port_it_was_given() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "rheostat_hal.virtual", "--until-eof", "--tsp-port", str(port)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as virtual:
+        while virtual.stdout.readline() != "ready\n":
+            assert virtual.poll() is None
+        with DriverSession("qcodes-3706a", f"TCPIP0::127.0.0.1::{port}::SOCKET") as session:
             session("it.exclusive_close('1101,1202')")
-            assert session("it.get_closed_channels('allslots')") == ["1101", "1202"]
-        bench_process.stdin.close()
+            assert closed(session) == ["1101", "1202"]
+        virtual.stdin.close()
 
 
 def test_identity_and_cards(switch: DriverSession) -> None:

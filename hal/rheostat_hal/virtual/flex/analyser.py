@@ -8,14 +8,16 @@ through the port of the connection whose line runs.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from rheostat_hal.virtual.adc import Adc, Averaging, Integration, default_averaging
 from rheostat_hal.virtual.flex import data, parser
 from rheostat_hal.virtual.flex.errors import ErrorQueue, FlexError
+from rheostat_hal.virtual.flex.selector import Selector
 from rheostat_hal.virtual.flex.smu import Smu
 from rheostat_hal.virtual.flex.sources import MultiPulse, PulseSource, Sampling, Staircase
+from rheostat_hal.virtual.flex.spgu import SpguChannel, Spgus
 from rheostat_hal.virtual.world import World
 
 SMU_MODELS = ("B1517A",)
@@ -72,9 +74,12 @@ def mode(number: int) -> Callable[[Callable[[Analyser], None]], Callable[[Analys
 
 
 class Analyser:
-    """`modules`: model in each of the ten slots, "0" for none. One line at a time: hold `lock` around `run`."""
+    """`modules`: model in each of the ten slots, "0" for none; `selector`: what is wired to the ports of a 16440A (see
+    flex.selector). One line at a time: hold `lock` around `run`."""
 
-    def __init__(self, world: World, modules: Sequence[str]) -> None:
+    def __init__(
+        self, world: World, modules: Sequence[str], selector: Mapping[int, tuple[int, int]] | None = None
+    ) -> None:
         self.world = world
         self.modules = tuple(modules)
         self.lock = threading.Lock()
@@ -82,6 +87,8 @@ class Analyser:
         self.interlock_closed = False
         slots = [slot for slot, model in enumerate(self.modules, 1) if model in SMU_MODELS]
         self.smus = {slot: Smu(slot, world.index[slot], world) for slot in slots}
+        self.spgus = Spgus.of(self.modules, world)
+        self.selector = Selector(selector or {}, world)
         self.port: Port
         self._settle()
 
@@ -89,6 +96,8 @@ class Analyser:
         """*RST: outputs off, settings as at power on; the error queue stays."""
         for smu in self.smus.values():
             smu.reset()
+        self.spgus.reset()
+        self.selector.reset()
         self._settle()
 
     def _settle(self) -> None:
@@ -146,6 +155,12 @@ class Analyser:
     def several(self, channels: Numbers) -> list[Smu]:
         """The SMUs named; all of them when none is named."""
         return [self.smu(channel) for channel in channels] if channels else list(self.smus.values())
+
+    def outputs(self, channels: Numbers) -> list[Smu | SpguChannel]:
+        """As `several`, with the channels of the SPGUs."""
+        if not channels:
+            return [*self.smus.values(), *self.spgus.channels.values()]
+        return [self.spgus.find(channel) or self.smu(channel) for channel in channels]
 
     def wait(self, seconds: float) -> None:
         """Let time pass; raises LineAborted."""

@@ -9,6 +9,7 @@ from rheostat_hal.virtual.flex.analyser import Analyser, Numbers, command
 from rheostat_hal.virtual.flex.data import number, plain
 from rheostat_hal.virtual.flex.errors import FlexError
 from rheostat_hal.virtual.flex.smu import Smu
+from rheostat_hal.virtual.flex.spgu import SpguChannel
 
 
 def _slot(smu: Smu) -> str:
@@ -21,8 +22,22 @@ def _slot(smu: Smu) -> str:
     )
 
 
+def _pulser(channel: SpguChannel) -> str:
+    """Off as it was seen on an instrument; what an output that is on answers is an assumption."""
+    name, setup = channel.number, channel.setup
+    if not channel.on:
+        return f"CL{name}"
+    parts = [f"CN{name}", f"SPM{name},{setup.mode}", f"SER{name},{number(setup.load)}"]
+    parts += [f"SPV{name},{source},{number(base)},{number(peak)}" for source, (base, peak) in enumerate(setup.levels)]
+    parts += [
+        f"SPT{name},{source}," + ",".join(number(time) for time in setup.timings[source].values) for source in (1, 2)
+    ]
+    return ";".join(parts)
+
+
 def _switches(unit: Analyser) -> str:
     on = [str(smu.slot) for smu in unit.smus.values() if smu.on]
+    on += [str(channel.number) for channel in unit.spgus.channels.values() if channel.on]
     return "CN" + ",".join(on) if on else "CL"
 
 
@@ -129,6 +144,8 @@ def learn(unit: Analyser, numbers: Numbers) -> None:
     if 1 <= asked <= 10 and asked == int(asked):
         if (smu := unit.smus.get(int(asked))) is not None:
             unit.reply(_slot(smu))
+        elif pulsers := unit.spgus.of_slot(int(asked)):
+            unit.reply(";".join(map(_pulser, pulsers)))
     elif asked in _REPLIES:
         unit.reply(_REPLIES[int(asked)](unit))
     else:

@@ -15,39 +15,39 @@ def _limited(numbers: Numbers, most: int) -> Numbers:
 
 @command("CN", 0, 40)
 def connect(unit: Analyser, numbers: Numbers) -> None:
-    for smu in unit.several(_limited(numbers, 15)):
-        smu.switch(True)
+    for output in unit.outputs(_limited(numbers, 15)):
+        output.switch(True)
 
 
 @command("CL", 0, 40)
 def disconnect(unit: Analyser, numbers: Numbers) -> None:
-    for smu in unit.several(_limited(numbers, 15)):
-        smu.switch(False)
+    for output in unit.outputs(_limited(numbers, 15)):
+        output.switch(False)
 
 
 @command("IN", 0, 40)
 def initialise(unit: Analyser, numbers: Numbers) -> None:
-    for smu in unit.several(_limited(numbers, 15)):
-        smu.initialise()
+    for output in unit.outputs(_limited(numbers, 15)):
+        output.initialise()
 
 
 @command("DZ", 0, 40)
 def zero(unit: Analyser, numbers: Numbers) -> None:
     """Without channels: every output that is on."""
-    for smu in unit.several(_limited(numbers, 15)):
-        if smu.on:
-            smu.zero()
+    for output in unit.outputs(_limited(numbers, 15)):
+        if output.on:
+            output.zero()
         elif numbers:
             raise FlexError(200)
 
 
 @command("RZ", 0, 40)
 def restore(unit: Analyser, numbers: Numbers) -> None:
-    smus = unit.several(_limited(numbers, 15))
+    outputs = unit.outputs(_limited(numbers, 15))
     if not numbers:
-        smus = [smu for smu in smus if smu.remembered is not None]
-    for smu in smus:
-        smu.restore()
+        outputs = [output for output in outputs if output.remembered is not None]
+    for output in outputs:
+        output.restore()
 
 
 def _force(unit: Analyser, numbers: Numbers, *, current: bool) -> None:
