@@ -6,13 +6,13 @@ Sources: Agilent B1500A/B1505A Programming Guide, ed. 11; User's Guide (SMU puls
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 
 from rheostat_hal.bench import HARDWARE_TIMED, Analyser, Limits
 from rheostat_hal.bus import Bus
 from rheostat_hal.drivers import flex
-from rheostat_hal.errors import BusTimeout, IdentityError, InstrumentError, RefusedError, ReplyError, UnsafeError
+from rheostat_hal.drivers.flex_link import FlexLink
+from rheostat_hal.errors import IdentityError, RefusedError, UnsafeError
 from rheostat_hal.rig import Measure
 from rheostat_hal.values import Event, InstrumentIdentity, Pulse, Status
 
@@ -25,19 +25,17 @@ SHORTEST_PULSE = 5e-4  # s, MP/HRSMU (User's Guide)
 # the step of its integration time (Programming Guide, AIT).
 SAMPLE_TIME = {"high-resolution": 2e-3, "high-speed": 2e-6}
 COMMAND_TIME = 3e-4
-QUEUE = 31  # the error queue holds 30
 RISK = (
     "a write pulse of {width:g} s is not timed by the pulse hardware: it is DV, PA, DV, and leaves the device at "
     "{voltage:g} V when the line stops or the instrument loses its controller"
 )
 
 
-class B1500A:
+class B1500A(FlexLink):
     def __init__(self, bus: Bus, config: Analyser, limits: Limits) -> None:
-        self.bus = bus
+        super().__init__(NAME, bus, config.timeout)
         self._config = config
         self._limits = limits
-        self._timeout = config.timeout
         smus = dict(config.smus)
         self._t1, self._t2, self._t3, self._t4 = (smus[terminal] for terminal in ("T1", "T2", "T3", "T4"))
         self._all = (self._t1, self._t2, self._t3, self._t4)
@@ -58,31 +56,13 @@ class B1500A:
 
     def resynchronise(self) -> tuple[InstrumentIdentity, list[flex.Report]]:
         """Device clear, skip old replies up to the identity, empty the error queue: who it is, the errors it held."""
-        self.bus.clear()
         self._timing = 0.0
         self._on = None
-        self.bus.write("*IDN?")
-        deadline = time.monotonic() + self._timeout
-        said = ""
-        while (identity := flex.parse_identity(said)) is None:
-            if time.monotonic() > deadline:
-                raise IdentityError(NAME, 0, f"{self.bus.resource} is not a B1500A, it says {said!r}")
-            try:
-                said = self.bus.read(self._timeout)
-            except BusTimeout:
-                if not said:
-                    raise
-                raise IdentityError(NAME, 0, f"{self.bus.resource} is not a B1500A, it says {said!r}") from None
-        if identity[1] != "B1500A":
-            raise IdentityError(NAME, 0, f"{self.bus.resource} is not a B1500A but {' '.join(identity[:2])}")
-        return InstrumentIdentity(NAME, *identity, self.bus.resource), self.drain()
+        return super().resynchronise()
 
     def discover(self) -> tuple[tuple[int, str], ...]:
         """slot, model of every module. Raises IdentityError when a terminal's slot holds no SMU."""
-        reply = self.bus.query("UNT? 0", self._timeout)
-        units = flex.parse_units(reply)
-        if units is None:
-            raise ReplyError(f"{NAME}: {reply!r} is not a list of modules")
+        units = self.modules()
         for terminal, slot in self._config.smus:
             if units.get(slot) not in SMUS:
                 raise IdentityError(
@@ -105,10 +85,6 @@ class B1500A:
             *(f"CMM {channel},1" for channel in (t2, t4)),
             *(f"RI {channel},-{self._compliance_range}" for channel in (t2, t4)),
         )
-
-    def command(self, *sentences: str, timeout: float = 0.0) -> None:
-        """Sentences without data, in one line with the error query."""
-        self.exchange(flex.line(*sentences, "ERRX?"), {}, timeout)
 
     # ---- outputs ---------------------------------------------------------------------------------------------------
 
@@ -137,14 +113,6 @@ class B1500A:
         self._on = self.outputs()
         if self._on:
             raise UnsafeError(f"{NAME}: outputs still on: {flex.channels(sorted(self._on))}")
-
-    def outputs(self) -> frozenset[int]:
-        """The channels whose output switch is on, as the instrument says."""
-        reply = self.bus.query("*LRN? 0", self._timeout)
-        on = flex.parse_outputs(reply)
-        if on is None:
-            raise ReplyError(f"{NAME}: {reply!r} is not a state of output switches")
-        return on
 
     def _confirm_zero(self, *sentences: str, among: tuple[int, ...]) -> None:
         measure = [flex.spot_voltage(channel, 20) for channel in among]
@@ -207,12 +175,6 @@ class B1500A:
         """Pulse by pulse: each event has its write current and its reading, so that both measures come at once."""
         return [self.event(pulse, 1) for _ in range(cycles) for pulse in pulses]
 
-    def abort(self) -> None:
-        self.bus.abort()
-
-    def close(self) -> None:
-        self.bus.close()
-
     def risk(self, pulse: Pulse) -> str | None:
         """What can go wrong with this write pulse by the way it is timed; None when the hardware times it."""
         return None if pulse.width <= HARDWARE_TIMED else RISK.format(width=pulse.width, voltage=pulse.voltage)
@@ -252,59 +214,3 @@ class B1500A:
         if abs(current) < OPEN_CIRCUIT * self._config.read_range:
             return math.inf
         return 0.0 if abs(current) >= flex.OVERFLOW else self._limits.read_voltage / abs(current)
-
-    # ---- replies ---------------------------------------------------------------------------------------------------
-
-    def exchange(self, line: str, wanted: dict[tuple[int, str], int], duration: float = 0.0) -> list[flex.Item]:
-        """Send one line that ends in ERRX?, collect `wanted` items ((channel, kind) -> count) and the error report.
-
-        duration: s the line takes by its own program. Raises InstrumentError with the instrument's number and text,
-        also when an error in mid-line left everything unanswered; BusTimeout when it has nothing to say about it.
-        """
-        missing = dict(wanted)
-        items: list[flex.Item] = []
-        reported = False
-        self.bus.write(line)
-        try:
-            while missing or not reported:
-                reply = self.bus.read(duration + self._timeout)
-                data = flex.parse_data(reply)
-                if data is not None:
-                    for item in data:
-                        key = (item.channel, item.kind)
-                        left = missing.pop(key, 0) - 1
-                        if left < 0:
-                            raise ReplyError(f"{NAME}: {reply!r} is more than {line!r} asks for")
-                        if left:
-                            missing[key] = left
-                    items += data
-                    continue
-                report = flex.parse_report(reply)
-                if report is None or reported:
-                    raise ReplyError(f"{NAME}: {reply!r} answers nothing in {line!r}")
-                if report.number:
-                    raise self._error([report, *self.drain()])
-                reported = True
-        except BusTimeout as silence:
-            errors = self.resynchronise()[1]  # an error stops the rest of its line, the error query included
-            if errors:
-                raise self._error(errors) from silence
-            raise
-        return items
-
-    def drain(self) -> list[flex.Report]:
-        """Empty the error queue; data and identities that were under way are thrown away."""
-        errors: list[flex.Report] = []
-        while len(errors) < QUEUE:
-            self.bus.write("ERRX?")
-            while (report := flex.parse_report(reply := self.bus.read(self._timeout))) is None:
-                if flex.parse_data(reply) is None and flex.parse_identity(reply) is None:
-                    raise ReplyError(f"{NAME}: {reply!r} is not an entry of the error queue")
-            if report.number == 0:
-                return errors
-            errors.append(report)
-        raise ReplyError(f"{NAME}: more than {QUEUE} errors, the last {errors[-1]}")
-
-    @staticmethod
-    def _error(errors: list[flex.Report]) -> InstrumentError:
-        return InstrumentError(NAME, errors[0].number, "; then ".join(report.text for report in errors))

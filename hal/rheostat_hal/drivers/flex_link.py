@@ -1,0 +1,120 @@
+"""What is said to any B1500A over its bus: who are you, what is in your slots, what went wrong."""
+
+from __future__ import annotations
+
+import time
+
+from rheostat_hal.bus import Bus
+from rheostat_hal.drivers import flex
+from rheostat_hal.errors import BusTimeout, IdentityError, InstrumentError, ReplyError
+from rheostat_hal.values import InstrumentIdentity
+
+QUEUE = 31  # the error queue holds 30
+
+
+class FlexLink:
+    """A B1500A at the other end of `bus`. `name`: in the bench; `timeout`: s beyond the duration of a line."""
+
+    def __init__(self, name: str, bus: Bus, timeout: float) -> None:
+        self.name = name
+        self.bus = bus
+        self._timeout = timeout
+
+    def abort(self) -> None:
+        """From any thread: stop what the instrument does, outputs to 0 V."""
+        self.bus.abort()
+
+    def close(self) -> None:
+        self.bus.close()
+
+    def resynchronise(self) -> tuple[InstrumentIdentity, list[flex.Report]]:
+        """Device clear, skip old replies up to the identity, empty the error queue: who it is, the errors it held."""
+        self.bus.clear()
+        self.bus.write("*IDN?")
+        deadline = time.monotonic() + self._timeout
+        said = ""
+        while (identity := flex.parse_identity(said)) is None:
+            if time.monotonic() > deadline:
+                raise IdentityError(self.name, 0, f"{self.bus.resource} is not a B1500A, it says {said!r}")
+            try:
+                said = self.bus.read(self._timeout)
+            except BusTimeout:
+                if not said:
+                    raise
+                raise IdentityError(self.name, 0, f"{self.bus.resource} is not a B1500A, it says {said!r}") from None
+        if identity[1] != "B1500A":
+            raise IdentityError(self.name, 0, f"{self.bus.resource} is not a B1500A but {' '.join(identity[:2])}")
+        return InstrumentIdentity(self.name, *identity, self.bus.resource), self.drain()
+
+    def modules(self) -> dict[int, str]:
+        """slot -> model; empty slots are left out."""
+        reply = self.bus.query("UNT? 0", self._timeout)
+        units = flex.parse_units(reply)
+        if units is None:
+            raise ReplyError(f"{self.name}: {reply!r} is not a list of modules")
+        return units
+
+    def outputs(self) -> frozenset[int]:
+        """The channels whose output switch is on, as the instrument says."""
+        reply = self.bus.query("*LRN? 0", self._timeout)
+        on = flex.parse_outputs(reply)
+        if on is None:
+            raise ReplyError(f"{self.name}: {reply!r} is not a state of output switches")
+        return on
+
+    def command(self, *sentences: str, timeout: float = 0.0) -> None:
+        """Sentences without data, in one line with the error query."""
+        self.exchange(flex.line(*sentences, "ERRX?"), {}, timeout)
+
+    def exchange(self, line: str, wanted: dict[tuple[int, str], int], duration: float = 0.0) -> list[flex.Item]:
+        """Send one line that ends in ERRX?, collect `wanted` items ((channel, kind) -> count) and the error report.
+
+        duration: s the line takes by its own program. Raises InstrumentError with the instrument's number and text,
+        also when an error in mid-line left everything unanswered; BusTimeout when it has nothing to say about it.
+        """
+        missing = dict(wanted)
+        items: list[flex.Item] = []
+        reported = False
+        self.bus.write(line)
+        try:
+            while missing or not reported:
+                reply = self.bus.read(duration + self._timeout)
+                data = flex.parse_data(reply)
+                if data is not None:
+                    for item in data:
+                        key = (item.channel, item.kind)
+                        left = missing.pop(key, 0) - 1
+                        if left < 0:
+                            raise ReplyError(f"{self.name}: {reply!r} is more than {line!r} asks for")
+                        if left:
+                            missing[key] = left
+                    items += data
+                    continue
+                report = flex.parse_report(reply)
+                if report is None or reported:
+                    raise ReplyError(f"{self.name}: {reply!r} answers nothing in {line!r}")
+                if report.number:
+                    raise self._error([report, *self.drain()])
+                reported = True
+        except BusTimeout as silence:
+            errors = self.resynchronise()[1]  # an error stops the rest of its line, the error query included
+            if errors:
+                raise self._error(errors) from silence
+            raise
+        return items
+
+    def drain(self) -> list[flex.Report]:
+        """Empty the error queue; data and identities that were under way are thrown away."""
+        errors: list[flex.Report] = []
+        while len(errors) < QUEUE:
+            self.bus.write("ERRX?")
+            while (report := flex.parse_report(reply := self.bus.read(self._timeout))) is None:
+                if flex.parse_data(reply) is None and flex.parse_identity(reply) is None:
+                    raise ReplyError(f"{self.name}: {reply!r} is not an entry of the error queue")
+            if report.number == 0:
+                return errors
+            errors.append(report)
+        raise ReplyError(f"{self.name}: more than {QUEUE} errors, the last {errors[-1]}")
+
+    def _error(self, errors: list[flex.Report]) -> InstrumentError:
+        return InstrumentError(self.name, errors[0].number, "; then ".join(report.text for report in errors))
