@@ -11,20 +11,14 @@ from collections.abc import Sequence
 from rheostat_hal.bench import HARDWARE_TIMED, Analyser, Limits
 from rheostat_hal.bus import Bus
 from rheostat_hal.drivers import flex
-from rheostat_hal.drivers.flex_link import FlexLink
-from rheostat_hal.errors import IdentityError, RefusedError, UnsafeError
+from rheostat_hal.drivers.flex_link import SMUS, FlexLink
+from rheostat_hal.drivers.smu_reading import SmuReading
+from rheostat_hal.errors import RefusedError, UnsafeError
 from rheostat_hal.rig import Measure
 from rheostat_hal.values import Event, InstrumentIdentity, Pulse, Status
 
 NAME = "analyser"
-SMUS = {"B1510A": "HPSMU", "B1511A": "MPSMU", "B1511B": "MPSMU", "B1517A": "HRSMU"}
-ZERO = 0.01  # V, what counts as 0 V: far above an SMU's offset in the 2 V range, far below what moves a device
-OPEN_CIRCUIT = 1e-3  # of the read range: under it (1 uA of 1 mA, 100 kohm at 0.1 V) nothing is connected
 SHORTEST_PULSE = 5e-4  # s, MP/HRSMU (User's Guide)
-# s of one sample, and of a reading besides its samples. Assumed, the manual pages at hand give no figures; high-speed:
-# the step of its integration time (Programming Guide, AIT).
-SAMPLE_TIME = {"high-resolution": 2e-3, "high-speed": 2e-6}
-COMMAND_TIME = 3e-4
 RISK = (
     "a write pulse of {width:g} s is not timed by the pulse hardware: it is DV, PA, DV, and leaves the device at "
     "{voltage:g} V when the line stops or the instrument loses its controller"
@@ -43,14 +37,7 @@ class B1500A(FlexLink):
         self._timing = 0.0  # width of the pulse timing now in the instrument; 0: none
         self._write_range = flex.voltage_range(limits.max_voltage)
         self._compliance_range = flex.current_range(limits.compliance)
-        self._reading = flex.spot_current(self._t3, flex.current_range(config.read_range))
-        read_range = flex.voltage_range(limits.read_voltage)
-        self._read_on = flex.force(self._t1, read_range, limits.read_voltage, limits.compliance)
-        self._read_off = flex.force(self._t1, read_range, 0.0)
-        self._reading_time = COMMAND_TIME + config.averaging * SAMPLE_TIME[config.adc]
-        self._most_readings = (flex.MAX_LINE - len(f"{self._read_on};{self._read_off};ERRX?")) // (
-            len(self._reading) + 1
-        )
+        self._reading = SmuReading(config, limits, self._t1, self._t3, limits.read_voltage)
 
     # ---- identity, configuration -----------------------------------------------------------------------------------
 
@@ -62,26 +49,15 @@ class B1500A(FlexLink):
 
     def discover(self) -> tuple[tuple[int, str], ...]:
         """slot, model of every module. Raises IdentityError when a terminal's slot holds no SMU."""
-        units = self.modules()
-        for terminal, slot in self._config.smus:
-            if units.get(slot) not in SMUS:
-                raise IdentityError(
-                    NAME,
-                    0,
-                    f"{terminal} is wired to slot {slot}, which holds {units.get(slot, 'no module')}, not an SMU",
-                )
-        return tuple(sorted(units.items()))
+        return self.modules_with(self._config.smus, SMUS, "an SMU")
 
     def configure(self) -> None:
         """From reset: data format, converter and averaging of the readings, fixed range of the pulse currents."""
-        high_resolution = self._config.adc == "high-resolution"
-        t2, t3, t4 = self._t2, self._t3, self._t4
+        t2, t4 = self._t2, self._t4
         self.command("*RST")
         self._on, self._timing = frozenset(), 0.0
         self.command(
-            "FMT 1,0",  # ASCII with headers: replies can be told apart
-            f"AAD {t3},{int(high_resolution)}",
-            f"AIT {int(high_resolution)},1,{self._config.averaging}",  # manual: exactly this many samples
+            *self._reading.setup,
             *(f"CMM {channel},1" for channel in (t2, t4)),
             *(f"RI {channel},-{self._compliance_range}" for channel in (t2, t4)),
         )
@@ -98,14 +74,14 @@ class B1500A(FlexLink):
         self._on = None
         compliance = self._limits.compliance
         at_zero = [flex.force(channel, self._write_range, 0.0, compliance) for channel in self._all]
-        self._confirm_zero(*on, *at_zero, among=self._all)
+        self.confirm_zero(*on, *at_zero, among=self._all)
         self._on = frozenset(self._all)
 
     def zero(self) -> None:
         """Every output that is on to 0 V, confirmed by measuring. Raises UnsafeError when one is not."""
         on = tuple(sorted(self.outputs() if self._on is None else self._on))
         if on:
-            self._confirm_zero(f"DZ {flex.channels(on)}", among=on)
+            self.confirm_zero(f"DZ {flex.channels(on)}", among=on)
 
     def off(self) -> None:
         """Output switches off, read back. Raises UnsafeError."""
@@ -114,20 +90,13 @@ class B1500A(FlexLink):
         if self._on:
             raise UnsafeError(f"{NAME}: outputs still on: {flex.channels(sorted(self._on))}")
 
-    def _confirm_zero(self, *sentences: str, among: tuple[int, ...]) -> None:
-        measure = [flex.spot_voltage(channel, 20) for channel in among]
-        wanted = {(channel, "V"): 1 for channel in among}
-        for item in self.exchange(flex.line(*sentences, *measure, "ERRX?"), wanted):
-            if not abs(item.value) < ZERO:
-                raise UnsafeError(f"{NAME}: SMU {item.channel} is at {item.value:g} V after it was told 0 V")
-
     # ---- events ----------------------------------------------------------------------------------------------------
 
     def event(self, pulse: Pulse | None, readings: int) -> Event:
         """A write pulse (or none), then `readings` readings: one line, unless there are more than fit into one.
 
         The pulse's width and voltage come back as programmed: in steps of 0.1 ms and 1 mV. `duration` is the width and
-        the time of the readings (see SAMPLE_TIME), which may begin before the period of the pulse is over, and at least
+        the time of the readings (see smu_reading), which may begin before the period of the pulse is over, and at least
         that period: the next pulse waits for its end.
         """
         sentences: list[str] = []
@@ -139,35 +108,28 @@ class B1500A(FlexLink):
         written = 0.0
         currents: list[float] = []
         status = Status.OK
-        line_time, left, lines = period, readings, 0
-        while left or not lines:
-            room = self._most_readings
-            if sentences:
-                room -= -(-(len(";".join(sentences)) + 1) // (len(self._reading) + 1))
-            count = min(left, max(0, room))
+        line_time = period
+        for line, count in self._reading.lines(sentences, readings):
             if count:
-                sentences += [self._read_on, *[self._reading] * count, self._read_off]
                 wanted[self._t3, "I"] = count
-                line_time += count * self._reading_time
-            sentences.append("ERRX?")
-            for state, channel, _, value in self.exchange(flex.line(*sentences), wanted, line_time):
+                line_time += count * self._reading.time
+            for state, channel, _, value in self.exchange(line, wanted, line_time):
                 if state:
                     status |= state
                 if channel == self._t3:
                     currents.append(value)
                 else:
                     written += value
-            left, lines = left - count, lines + 1
-            sentences, wanted, line_time = [], {}, 0.0
+            wanted, line_time = {}, 0.0
         if pulse is not None:
             self._timing = pulse.width
         return Event(
             pulse=pulse,
-            resistances=tuple(map(self._resistance, currents)),
+            resistances=tuple(map(self._reading.resistance, currents)),
             currents=tuple(currents),
             write_current=written if pulse else math.nan,
             energy=abs(pulse.voltage * written) * pulse.width if pulse else math.nan,
-            duration=max(period, (pulse.width if pulse else 0.0) + readings * self._reading_time),
+            duration=max(period, (pulse.width if pulse else 0.0) + readings * self._reading.time),
             status=status,
         )
 
@@ -209,8 +171,3 @@ class B1500A(FlexLink):
             raise RefusedError(f"{width:g} s: a write pulse lasts {SHORTEST_PULSE:g} to {limits.max_width:g} s here")
         if width > HARDWARE_TIMED and not limits.host_timed:
             raise RefusedError(f"{width:g} s: the bench does not allow write pulses longer than {HARDWARE_TIMED:g} s")
-
-    def _resistance(self, current: float) -> float:
-        if abs(current) < OPEN_CIRCUIT * self._config.read_range:
-            return math.inf
-        return 0.0 if abs(current) >= flex.OVERFLOW else self._limits.read_voltage / abs(current)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Container
 
 from rheostat_hal.bus import Bus
 from rheostat_hal.drivers import flex
-from rheostat_hal.errors import BusTimeout, IdentityError, InstrumentError, ReplyError
+from rheostat_hal.errors import BusTimeout, IdentityError, InstrumentError, ReplyError, UnsafeError
 from rheostat_hal.values import InstrumentIdentity
 
 QUEUE = 31  # the error queue holds 30
+SMUS = ("B1510A", "B1511A", "B1511B", "B1517A")
+ZERO = 0.01  # V, what counts as 0 V: far above an SMU's offset in the 2 V range, far below what moves a device
 
 
 class FlexLink:
@@ -53,6 +56,19 @@ class FlexLink:
         if units is None:
             raise ReplyError(f"{self.name}: {reply!r} is not a list of modules")
         return units
+
+    def modules_with(
+        self, wired: tuple[tuple[str, int], ...], models: Container[str], what: str
+    ) -> tuple[tuple[int, str], ...]:
+        """slot, model of every module. Raises IdentityError when a slot that something is wired to holds no `what`."""
+        units = self.modules()
+        for terminal, slot in wired:
+            if units.get(slot) not in models:
+                holds = units.get(slot, "no module")
+                raise IdentityError(
+                    self.name, 0, f"{terminal} is wired to slot {slot}, which holds {holds}, not {what}"
+                )
+        return tuple(sorted(units.items()))
 
     def outputs(self) -> frozenset[int]:
         """The channels whose output switch is on, as the instrument says."""
@@ -102,6 +118,14 @@ class FlexLink:
                 raise self._error(errors) from silence
             raise
         return items
+
+    def confirm_zero(self, *sentences: str, among: tuple[int, ...]) -> None:
+        """Say this, then measure these SMUs. Raises UnsafeError when one is not at 0 V."""
+        measure = [flex.spot_voltage(channel, 20) for channel in among]
+        wanted = {(channel, "V"): 1 for channel in among}
+        for item in self.exchange(flex.line(*sentences, *measure, "ERRX?"), wanted):
+            if not abs(item.value) < ZERO:
+                raise UnsafeError(f"{self.name}: SMU {item.channel} is at {item.value:g} V after it was told 0 V")
 
     def drain(self) -> list[flex.Report]:
         """Empty the error queue; data and identities that were under way are thrown away."""
