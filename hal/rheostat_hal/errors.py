@@ -8,7 +8,8 @@
     │   ├── BusAborted        bus.aborted            another thread aborted the operation (emergency stop)
     │   └── ReplyError        bus.reply              an answer came that is not one of those possible here
     ├── InstrumentError       instrument.error       an error of the instrument's own: `number` and `text`
-    │   └── IdentityError     instrument.identity    not the instrument, modules or cards of the bench file
+    │   ├── IdentityError     instrument.identity    not the instrument, modules or cards of the bench file
+    │   └── WgfmuError        instrument.wgfmu       an error that the WGFMU library reports, with its summary
     ├── SwitchError           switch.readback        the closed relays read back are not those that were asked for
     ├── UnsafeError           rig.unsafe             0 V or open relays could not be confirmed
     └── RefusedError          rig.refused            asked for what the bench does not allow; nothing was sent, no latch
@@ -65,6 +66,12 @@ class InstrumentError(HalError):
 
 class IdentityError(InstrumentError):
     code = "instrument.identity"
+
+
+class WgfmuError(InstrumentError):
+    """An error code of the WGFMU library (-1 to -15, without -5, which is a BusError) and what its summary says."""
+
+    code = "instrument.wgfmu"
 
 
 class SwitchError(HalError):
