@@ -39,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
             modules=given.modules.split(",") if given.modules else None,
             flex_port=given.flex_port,
             tsp_port=given.tsp_port,
+            wgfmu_port=given.wgfmu_port,
             hold=given.hold,
         )
     except (HalError, OSError) as error:
@@ -74,6 +75,7 @@ def _arguments(arguments: list[str] | None) -> Any:
     parser.add_argument("--bench", type=Path, help="bench.toml; default: the embedded bench of 24 devices")
     parser.add_argument("--flex-port", type=int, default=0, help="port of the B1500A (default: any free one)")
     parser.add_argument("--tsp-port", type=int, default=0, help="port of the 3706A (default: any free one)")
+    parser.add_argument("--wgfmu-port", type=int, default=0, help="port of the B1530As (default: any free one)")
     parser.add_argument("--real-time", action="store_true", help="waits and pulses take the time they say")
     parser.add_argument("--seed", type=int, help="of the die and all noise; default: the bench file's")
     parser.add_argument("--state", type=Path, help="keep the die's state in this file over restarts")

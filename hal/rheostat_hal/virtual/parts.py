@@ -15,6 +15,8 @@ from rheostat_hal.virtual.flex.server import HOLD, FlexServer
 from rheostat_hal.virtual.flex.spgu import MODEL as SPGU_MODEL
 from rheostat_hal.virtual.tsp.instrument import Multiplexer
 from rheostat_hal.virtual.tsp.server import TspServer
+from rheostat_hal.virtual.wgfmu.module import Modules
+from rheostat_hal.virtual.wgfmu.server import WgfmuServer
 from rheostat_hal.virtual.wiring import SENSED_OUTPUT, SPGU_OUTPUT
 from rheostat_hal.virtual.world import World
 
@@ -44,6 +46,7 @@ class VirtualInstruments:
         modules: Sequence[str] | None = None,
         flex_port: int = 0,
         tsp_port: int = 0,
+        wgfmu_port: int = 0,
         hold: float = HOLD,
     ) -> None:
         virtual = bench.virtual
@@ -66,15 +69,24 @@ class VirtualInstruments:
         self.multiplexer = Multiplexer(self.world, bench.switch)
         self.flex = FlexServer(self.analyser, flex_port, hold=hold)
         self.tsp = TspServer(self.multiplexer, tsp_port)
+        self.wgfmu: WgfmuServer | None = None
+        if WGFMU_MODEL in slots:
+            channels = tuple(c for c in sources if c > SLOTS and slots[c // 100 - 1] == WGFMU_MODEL)
+            errors = self.analyser.errors
+            self.modules = Modules(self.world, channels, self.flex.resource, seed, lambda: len(errors))
+            self.wgfmu = WgfmuServer(self.modules, wgfmu_port)
 
     @property
     def resources(self) -> dict[str, str]:
         """Where each instrument answers."""
-        return {"analyser": self.flex.resource, "switch": self.tsp.resource}
+        resources = {"analyser": self.flex.resource, "switch": self.tsp.resource}
+        return resources | ({"wgfmu": self.wgfmu.place} if self.wgfmu else {})
 
     def close(self) -> None:
         self.flex.close()
         self.tsp.close()
+        if self.wgfmu is not None:
+            self.wgfmu.close()
         if self._state is not None:
             with self.world.lock:
                 self.world.integrate()
