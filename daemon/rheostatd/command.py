@@ -25,6 +25,7 @@ examples:
   rheostatd                                    the virtual bench: 24 simulated devices, no instruments needed
   rheostatd --config bench.toml                the rig that bench.toml describes
   rheostatd --data /tmp/trial --port 0         a second, separate daemon; the port is in the line it prints
+  rheostatd --config bench.toml --record a.txt and every line to and from the instruments is in a.txt
 
 When the rig is open it prints one line, for example
   rheostatd ready: tcp://127.0.0.1:7431, 24 devices, virtual bench
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", metavar="DIR", help="journal and results (default: $RHEOSTAT_HOME or the system's)")
     parser.add_argument("--port", type=int, metavar="N", help="for requests (default: 7431; 0: any free one)")
     parser.add_argument("--real-time", action="store_true", help="virtual bench: pulses take as long as they say")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write down what is said to the instruments")
     parser.add_argument("--log-level", choices=log.LEVELS, help="default: info")
     parser.add_argument("--log-json", action="store_true", help="JSON logs also on a terminal")
     parser.add_argument("--version", action="version", version=f"rheostatd {__version__}")
@@ -85,6 +87,10 @@ def _serve(given: argparse.Namespace, signals: EndSignals) -> None:
     if signals.asked is not None:
         return
     lock = lock_folder(settings.folder)
+    if given.record:
+        from rheostatd.recording import claim
+
+        claim(given.record)
     path = str(given.config.absolute()) if given.config else ""
     launch = None
     if bench.virtual is not None:
@@ -94,7 +100,8 @@ def _serve(given: argparse.Namespace, signals: EndSignals) -> None:
     from rheostatd.service.supervisor import Plan
 
     log.configure(settings.log_level, True if given.log_json else None)
-    plan = Plan(path, settings.folder, settings.restarts, lock, launch, given.real_time)
+    record = str(given.record.absolute()) if given.record else ""
+    plan = Plan(path, settings.folder, settings.restarts, lock, launch, given.real_time, record)
     Daemon(settings, bench, plan, lock).run(functools.partial(print, flush=True), signals)
 
 

@@ -27,6 +27,7 @@ class Open(msgspec.Struct, frozen=True, tag="open"):
     resources: dict[str, str] = {}  # of the virtual instruments, by their name in the bench
     unfinished: tuple[str, ...] = ()
     real_time: bool = False  # the virtual bench waits for real, whatever the file says
+    record: str = ""  # file for the dialogue with the instruments
 
 
 class Run(msgspec.Struct, frozen=True, tag="run"):

@@ -30,18 +30,13 @@ log = structlog.get_logger(__name__)
 def open_rig(bench: Bench, record: Callable[[str], None] | None = None) -> BenchRig:
     """Open both instruments, check that they are those of the bench file, make safe, configure.
 
-    record: is told every line of both dialogues. Raises BusUnavailable (naming the resource), IdentityError, ...
+    record: is told every line of the dialogue with both (see `bus_replay`). Raises BusUnavailable (naming the
+    resource), IdentityError, ...
     """
-    library = bench.virtual.backend if bench.virtual else bench.visa_library
-    # AB leaves the outputs where they are: DZ takes them to 0 V, without waiting for the thread that was stopped
-    analyser: Bus = VisaBus(
-        bench.analyser.resource, library=library, terminator="\r\n", ready=1, abort_line="AB", safe_line="DZ"
-    )
+    analyser = analyser_bus(bench, record)
     switch: Bus | None = None
     try:
-        switch = VisaBus(bench.switch.resource, library=library, terminator="\n", ready=16)
-        if record is not None:
-            analyser, switch = RecordingBus(analyser, record), RecordingBus(switch, record)
+        switch = switch_bus(bench, record)
         rig = BenchRig(bench, analyser, switch)
         rig.recover()
     except BaseException:
@@ -50,6 +45,25 @@ def open_rig(bench: Bench, record: Callable[[str], None] | None = None) -> Bench
                 _let_go(bus.resource, bus.close)
         raise
     return rig
+
+
+def analyser_bus(bench: Bench, record: Callable[[str], None] | None = None) -> Bus:
+    """Raises BusUnavailable."""
+    # AB leaves the outputs where they are: DZ takes them to 0 V, without waiting for the thread that was stopped
+    bus = VisaBus(
+        bench.analyser.resource, library=_library(bench), terminator="\r\n", ready=1, abort_line="AB", safe_line="DZ"
+    )
+    return bus if record is None else RecordingBus(bus, record, "analyser")
+
+
+def switch_bus(bench: Bench, record: Callable[[str], None] | None = None) -> Bus:
+    """Raises BusUnavailable."""
+    bus = VisaBus(bench.switch.resource, library=_library(bench), terminator="\n", ready=16)
+    return bus if record is None else RecordingBus(bus, record, "switch")
+
+
+def _library(bench: Bench) -> str:
+    return bench.virtual.backend if bench.virtual else bench.visa_library
 
 
 class BenchRig:

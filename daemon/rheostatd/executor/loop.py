@@ -29,6 +29,7 @@ from rheostatd.executor.station import Station
 from rheostatd.executor.warm import warm_behind
 from rheostatd.journal.pulses import PulseRecord
 from rheostatd.locks import lock_instrument
+from rheostatd.recording import Recording
 from rheostatd.schemes.registry import SCHEMES
 
 log = structlog.get_logger()
@@ -49,11 +50,16 @@ def opened(control: Control, guard: Guard, command: messages.Open) -> Iterator[S
     with contextlib.ExitStack() as stack:
         for resource in dict.fromkeys((bench.analyser.resource, bench.switch.resource)):
             stack.callback(lock_instrument(resource).release)
-        recording = os.environ.get(JOURNAL_VARIABLE, "on").lower() != "off"
-        ledger = Ledger(Path(command.data), recording=recording)
+        journal = os.environ.get(JOURNAL_VARIABLE, "on").lower() != "off"
+        ledger = Ledger(Path(command.data), recording=journal)
         stack.callback(ledger.close)
-        rig = open_rig(bench)
+        recording = Recording(Path(command.record), bench) if command.record else None
+        if recording is not None:
+            stack.callback(recording.close)
+        rig = open_rig(bench, recording)
         stack.callback(rig.close)
+        if recording is not None:
+            recording.identified(rig.identities)
         station = Station(bench, rig, ledger, control, guard, sleep=_sleep_of(bench, command.real_time))
         station.tables.extend(ledger.ask(PulseRecord.tables))
         yield station

@@ -68,6 +68,7 @@ class Plan:
     lock: Lock | None = None  # held by the executor too: it outlives a service that is killed
     launch: Callable[[], VirtualBench] | None = None
     real_time: bool = False  # of the virtual bench
+    record: str = ""  # file for the dialogue with the instruments
     program: tuple[str, ...] = ("-P", "-m", "rheostatd.executor")
 
 
@@ -164,7 +165,8 @@ class Supervisor:
         resources = self.virtual.resources if self.virtual else {}
         unfinished = self._hooks.unfinished()
         plan = self._plan
-        self.link.send(messages.Open(plan.bench, str(plan.data), resources, unfinished, plan.real_time))
+        opening = messages.Open(plan.bench, str(plan.data), resources, unfinished, plan.real_time, plan.record)
+        self.link.send(opening)
         self._poll(self.link)
 
     def _end(self, link: ExecutorLink) -> None:
