@@ -147,8 +147,8 @@ class Modules:
             true, scale = solution.currents[channel.index], ammeter.CURRENT[settings["current_range"]]
         else:
             true, scale = solution.voltages[channel.index], ammeter.VOLTAGE[settings["voltage_range"]]
-        numbers = (np.array([float(each)]) for each in (true, scale.full, scale.noise, request["count"]))
-        return {"value": float(ammeter.convert(*numbers, self._generator)[0])}
+        given, full, noise, count = (np.array([float(x)]) for x in (true, scale.full, scale.noise, request["count"]))
+        return {"value": float(ammeter.convert(given, full, noise, count, self._generator)[0])}
 
     # ---- sequencers ------------------------------------------------------------------------------------------------
 
