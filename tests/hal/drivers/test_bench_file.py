@@ -29,12 +29,14 @@ def test_the_embedded_bench_has_24_devices_on_six_cards() -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_the_examples_load(path: Path) -> None:
     loaded = bench.load(path)
-    assert len(loaded.devices) == 24
+    assert len(loaded.devices) == {"smu": 24, "wgfmu": 14}[loaded.source]
     assert loaded.virtual is not None or loaded.analyser.resource == "GPIB0::17::INSTR"
 
 
-def test_there_are_examples_for_a_real_and_a_virtual_rig() -> None:
-    assert {path.name for path in EXAMPLES} >= {"paper-rig.toml", "virtual.toml"}
+def test_each_papers_rig_has_an_example_for_real_and_for_the_virtual_bench() -> None:
+    assert {path.name for path in EXAMPLES} >= {
+        f"{paper}-{kind}.toml" for paper in ("diao2025", "xhameni2025") for kind in ("rig", "virtual")
+    }
 
 
 def test_resources_of_a_virtual_bench_take_the_place_of_the_files() -> None:

@@ -30,7 +30,7 @@ from rheostat_hal.values import Pulse, Status
 from rheostat_hal.virtual.launch import VirtualBench, launch
 
 pytestmark = pytest.mark.timeout(120)
-EXAMPLE = Path(__file__).parents[3] / "deploy" / "benches" / "virtual.toml"
+EXAMPLE = Path(__file__).parents[3] / "deploy" / "benches" / "diao2025-virtual.toml"
 
 
 def bench_of(virtual: VirtualBench, timeout: float = 2.0) -> bench.Bench:
