@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import structlog
 
@@ -71,7 +72,7 @@ class BenchRig:
 
     def __init__(self, bench: Bench, analyser: Bus, switch: Bus) -> None:
         self.bench = bench
-        self.analyser: Engine = B1500A(analyser, bench.analyser, bench.limits)
+        self.analyser = engine_of(bench, analyser)
         self.switch = K3706A(switch, bench.switch)
         self._devices = {device.name: device for device in bench.devices}
         self._identities: tuple[InstrumentIdentity, ...] = ()
@@ -223,6 +224,23 @@ class BenchRig:
             self._safe_underway = False
         if self._aborted.is_set() and self._latched is None:
             self._latched = BusAborted("aborted while idle")
+
+
+def engine_of(bench: Bench, bus: Bus) -> Engine:
+    """The driver of what writes on this bench, over the analyser's bus."""
+    if bench.wgfmu is None:
+        return B1500A(bus, bench.analyser, bench.limits)
+    # only a bench that has one waits for its driver; only a virtual one knows the stand-in
+    from rheostat_hal.drivers.wgfmu import analyser, library
+
+    handle: Any
+    if bench.wgfmu.library.startswith("tcp:"):
+        from rheostat_hal.virtual.wgfmu.standin import StandIn
+
+        handle = StandIn(bench.wgfmu.library)
+    else:
+        handle = library.load(bench.wgfmu.library)
+    return analyser.WgfmuAnalyser(bus, bench.wgfmu, bench.limits, handle, bench.analyser.timeout)
 
 
 def _let_go(what: str, close: Callable[[], None]) -> None:

@@ -134,7 +134,7 @@ class WgfmuSession:
         self._call("setMeasureCurrentRange", column, CURRENT_RANGES[current_range])
         self._call("update")  # the range and 0 V, before anything moves
         self._call("execute")
-        self._wait(cycles * train.duration + RANGE_CHANGE * TICK)
+        self._wait()
         _, values = self._library.values(column)
         if len(values) != cycles * train.data:
             raise BusError(f"wgfmu: {len(values)} results of {cycles * train.data}")
@@ -158,8 +158,9 @@ class WgfmuSession:
             self._call("addSequence", channel, b"rest", 1.0)
             self._call("addSequence", channel, name, float(cycles))
 
-    def _wait(self, duration: float) -> None:
-        deadline = time.monotonic() + duration + self._timeout
+    def _wait(self) -> None:
+        """Until the results can be read; BusTimeout when the sequencers make no progress."""
+        deadline, reached = 0.0, -1.0
         while True:
             if self._aborted.is_set():
                 raise BusAborted("wgfmu: aborted")
@@ -170,8 +171,10 @@ class WgfmuSession:
                 raise BusAborted("wgfmu: aborted")
             if status is Running.RUNNING_ILLEGAL:
                 raise WgfmuError("wgfmu", 0, "the sequencer runs in a state it should not be in")
-            if time.monotonic() > deadline:
-                raise BusTimeout(f"wgfmu: {elapsed:.3g} s of {total:.3g} s are played after {duration:.3g} s")
+            if elapsed > reached:
+                deadline, reached = time.monotonic() + self._timeout, elapsed
+            elif time.monotonic() > deadline:
+                raise BusTimeout(f"wgfmu: {elapsed:.3g} s of {total:.3g} s have been played, and it does not go on")
             self._aborted.wait(SLICE)
         self._call("waitUntilCompleted")  # returns at once: the library's own word that the results can be read
 

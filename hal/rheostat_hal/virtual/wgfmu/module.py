@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from rheostat_hal.virtual.wgfmu import ammeter, playback
@@ -17,10 +18,12 @@ from rheostat_hal.virtual.wgfmu.playback import Pieces, Waveform
 from rheostat_hal.virtual.wgfmu.state import Settings
 from rheostat_hal.virtual.world import World
 
+log = structlog.get_logger()
+
 LIMIT = 0.01  # A, what an output gives at most
 COMMAND_TIME = 1e-3  # s of bench time for a command that reaches the hardware; assumed
 CURRENT = 4001
-COMPLETED, RUNNING, ABORTED, IDLE = 10000, 10002, 10004, 10006
+COMPLETED, RUNNING, ABORTED, ILLEGAL, IDLE = 10000, 10002, 10004, 10005, 10006
 
 Results = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -112,7 +115,7 @@ class Modules:
         self._stop.clear()
         pieces = Pieces.of(list(waveforms.values()))
         self.total = float(pieces.widths.sum())
-        self._player = threading.Thread(target=self._play, args=(waveforms, pieces), name="wgfmu", daemon=True)
+        self._player = threading.Thread(target=self._run, args=(waveforms, pieces), name="wgfmu", daemon=True)
         self._player.start()
 
     def _do_abort(self, request: Mapping[str, Any]) -> None:
@@ -147,8 +150,8 @@ class Modules:
             true, scale = solution.currents[channel.index], ammeter.CURRENT[settings["current_range"]]
         else:
             true, scale = solution.voltages[channel.index], ammeter.VOLTAGE[settings["voltage_range"]]
-        given, full, noise, count = (np.array([float(x)]) for x in (true, scale.full, scale.noise, request["count"]))
-        return {"value": float(ammeter.convert(given, full, noise, count, self._generator)[0])}
+        value, full, noise, count = (np.array([float(n)]) for n in (true, scale.full, scale.noise, request["count"]))
+        return {"value": float(ammeter.convert(value, full, noise, count, self._generator)[0])}
 
     # ---- sequencers ------------------------------------------------------------------------------------------------
 
@@ -162,8 +165,16 @@ class Modules:
             self.channels[int(key)].force(float(waveform.volts[0]))
         return waveforms
 
+    def _run(self, waveforms: dict[int, Waveform], pieces: Pieces) -> None:
+        """The player's thread."""
+        try:
+            self._play(waveforms, pieces)
+        except Exception:  # a bug of ours must not look like a train that takes long
+            log.exception("wgfmu.player_failed")
+            self.status = ILLEGAL
+
     def _play(self, waveforms: dict[int, Waveform], pieces: Pieces) -> None:
-        """The player's thread: pieces onto the world, then what was measured. Stops between two chunks."""
+        """Pieces onto the world, then what was measured. Stops between two chunks."""
         running = [self.channels[number] for number in waveforms if self.channels[number].on]
         columns = [k for k, number in enumerate(waveforms) if self.channels[number].on]
         begin, end = np.zeros_like(pieces.volts), np.zeros_like(pieces.volts)
