@@ -74,6 +74,7 @@ NOMINAL = {
 PARAM_NAMES = tuple(NOMINAL)
 G_MIN, G_MAX, RATE, STEEPNESS, ONSET_P, ONSET_D, FULL_P, FULL_D, BEND, SIGMA, PRISTINE = range(len(PARAM_NAMES))
 
+SPREAD = 0.03
 _RATE_AT = 0.85  # V, the middle of the train
 _LEAST_RANGE = 0.25  # of the nominal g_max - g_min, which no device of a die falls short of
 _NEVER = 40.0  # exp(-40): not worth a draw
@@ -84,14 +85,16 @@ def nominal() -> Vector:
     return np.array(list(NOMINAL.values()))
 
 
-def params_of_die(seed: int, n: int, spread: float = 0.03) -> Vector:
+def params_of_die(seed: int, n: int, spread: float | None = None) -> Vector:
     """Parameters of the `n` devices of a die, (n, P). A larger die of the same seed begins with the same devices.
 
-    spread: relative rms from device to device of the conductance update (the rate), of g_min and of g_max, each drawn
+    spread (None: 0.03): relative rms from device to device of the conductance update (the rate), of g_min and of g_max, each drawn
     on its own and none farther out than 2 rms; at most 0.4. The paper takes 0.3 from the literature (section IV) and
     measured one device. g_min gives way where it would leave less than a quarter of the nominal range.
     Raises ValueError for another spread.
     """
+    if spread is None:
+        spread = SPREAD
     if not 0.0 <= spread <= 0.4:
         raise ValueError(f"spread must lie between 0 and 0.4, not {spread!r}")
     params = np.tile(nominal(), (n, 1))

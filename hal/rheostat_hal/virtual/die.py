@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rheostat_hal.errors import BenchError
-from rheostat_hal.models import rng, tio2x
+from rheostat_hal.models import hfs2, rng, tio2x
 
-MODELS: dict[str, ModuleType] = {"tio2x-4t": tio2x}
+MODELS: dict[str, ModuleType] = {"tio2x-4t": tio2x, "hfs2-2t": hfs2}
 
 
 class Die:

@@ -110,14 +110,12 @@ class World:
         begin, end = np.zeros_like(volts), np.zeros_like(volts)
         with self.lock:
             self._integrate()
-            others = self._energised.difference(sources)
-            for k, width in enumerate(widths.tolist()):
+            live = volts.any(axis=1) | bool(self._energised.difference(sources))
+            for k in np.flatnonzero(live).tolist():  # in the others nothing flows and nothing moves
                 self._sources[sources, network.VALUE] = volts[k]
-                if not others and not volts[k].any():
-                    continue  # nothing flows and nothing moves
                 self._run_solver()
                 begin[k] = self._currents[sources]
-                if self._step(width):
+                if self._step(float(widths[k])):
                     self._run_solver()
                 end[k] = self._currents[sources]
             if not self.real_time:
