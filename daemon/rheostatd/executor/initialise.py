@@ -2,7 +2,8 @@
 
 The paper initialises with +-6 V; in open loop -6 V runs far past HRS and +6 V creeps towards LRS. Here every pulse is
 followed by a reading, the width follows from the speed seen, so that the last pulses just reach the goal, and where
-6 V creeps the largest voltage allowed takes over.
+6 V creeps the largest voltage allowed takes over. The same loop, within other limits, serves devices that are written
+in nanoseconds.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ Checkpoint = Callable[[float, float], Outcome | None]
 _CONFIRM = 3  # readings that confirm the goal
 _STALL = 8  # strongest pulses without movement
 _MOVED = 4.0  # noises that a step must exceed to tell a speed
+_FINEST = 20.0  # the longest pulse over the shortest, at least
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,17 @@ class Drive:
     creep: float = 0.3
     noise: float = 0.05
 
-    def within(self, max_voltage: float, max_width: float) -> Drive:
-        """The same under a bench's limits."""
+    def within(self, max_voltage: float, max_width: float, shortest: float = 0.0, half_level: float = 0.0) -> Drive:
+        """The same under a bench's limits. shortest: pulse that its source makes, s; half_level: of the window, ohm:
+        where levels are wide, an end of the window need not be met better than that."""
         return replace(
             self,
             voltage=min(self.voltage, max_voltage),
             max_voltage=max_voltage,
             max_width=max_width,
             first_width=min(self.first_width, max_width),
+            min_width=max(shortest, min(self.min_width, max_width / _FINEST)),
+            tolerance=max(self.tolerance, half_level),
         )
 
 

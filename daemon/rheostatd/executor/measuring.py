@@ -12,6 +12,7 @@ import numpy as np
 
 from rheostat import wire
 from rheostat.wire import Outcome
+from rheostat_hal.bench import Bench, Window
 from rheostatd import messages
 from rheostatd.executor.calibration import CalibrationFailed, Progress, measure
 from rheostatd.executor.initialise import Drive, initialise
@@ -45,6 +46,13 @@ class ReadRun:
         """What was not read stays nan."""
 
 
+def drive_of(bench: Bench, window: Window) -> Drive:
+    """How devices of this window are brought to its ends on this bench."""
+    fast = bench.wgfmu or bench.spgu
+    shortest = 2.0 * fast.edge if fast else 0.0
+    return Drive().within(bench.limits.max_voltage, bench.limits.max_width, shortest, window.half_level)
+
+
 class InitialiseRun:
     """Brings devices to one end of the window. `arrays`: achieved f8 ohm, uncertainty f8 ohm, outcome u1, pulses i4,
     reads i4, energy f8 J, rig_time f8 s, wall_time f8 s, one element per device."""
@@ -54,8 +62,6 @@ class InitialiseRun:
         self.spec = spec
         everything = result_arrays(np.zeros(len(spec.devices)), np.zeros(len(spec.devices), np.int32))
         self.arrays: wire.Arrays = {name: everything[name] for name in (*VALUES, "outcome")}
-        limits = job.station.bench.limits
-        self.drive = Drive().within(limits.max_voltage, limits.max_width)
 
     def run(self) -> None:
         for number, device in enumerate(self.spec.devices):
@@ -70,6 +76,7 @@ class InitialiseRun:
     def _one(self, number: int, device: str) -> None:
         window = self.job.station.window(device)
         goal = window.hrs if self.spec.state == "HRS" else window.lrs
+        drive = drive_of(self.job.station.bench, window)
         ends: list[messages.Report] = []
         began = time.perf_counter()
         with self.job.visit(device, "initialise", ends) as plant:
@@ -78,7 +85,7 @@ class InitialiseRun:
             outcome, error = Outcome.INTERRUPTED, math.nan
             try:
                 attempt = initialise(
-                    plant, goal, self.drive, self.spec.max_pulses, window=(window.lrs, window.hrs)
+                    plant, goal, drive, self.spec.max_pulses, window=(window.lrs, window.hrs)
                 )  # fmt: skip
                 outcome, error = attempt.outcome, attempt.stderr
             except Ended as ended:
@@ -112,7 +119,7 @@ class CalibrateRun:
 
     def run(self) -> None:
         station, spec = self.job.station, self.spec
-        window, limits, now = station.window(spec.device), station.bench.limits, station.ledger.clock()
+        window, now = station.window(spec.device), station.ledger.clock()
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
         with self._visits:
             table = measure(
@@ -121,7 +128,7 @@ class CalibrateRun:
                 (window.lrs, window.hrs),
                 version=f"{spec.device}-{stamp}-{self.job.job_id[:6]}",
                 created=now,
-                drive=Drive().within(limits.max_voltage, limits.max_width),
+                drive=drive_of(station.bench, window),
                 progress=self._progressed,
                 failed=self._failed,
             )

@@ -38,7 +38,7 @@ _BELIEF = 8.0  # weight of the measured noise, in groups of readings
 _MAX_DEGREES = 200.0  # older groups fade
 _PROBE = 5.0  # single readings of a new device before anything else, to see its scatter
 _MAX_GROUP = 16.0  # readings asked for at once
-_DEFAULT_NOISE = 0.05  # ohm, where none has been measured
+_DEFAULT_NOISE = 0.05 / 140.0  # of the window, where none has been measured
 _OPEN = 10.0  # times HRS
 _SHORTED = 0.3  # times LRS
 _ISOLATED = 3.0  # readings of an open or a short before it is believed
@@ -57,7 +57,7 @@ def pack(task: Task, min_readings: int, max_readings: int) -> list[float]:
         raise ValueError(f"window must be LRS < HRS in ohm, not {task.window}")
     if not task.max_voltage > 0.0 or not task.max_width > 0.0:
         raise ValueError("max_voltage and max_width must be positive")
-    noise = task.noise if task.noise > 0.0 else _DEFAULT_NOISE
+    noise = task.noise if task.noise > 0.0 else _DEFAULT_NOISE * (task.window[1] - task.window[0])
     return [
         task.tolerance,
         task.confidence,

@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 
 from rheostatd.schemes import evidence, lookup, motion
-from rheostatd.schemes.evidence import MEAN, PULSE_NEEDED, check_count, check_range
+from rheostatd.schemes.evidence import HRS, LRS, MEAN, PULSE_NEEDED, check_count, check_range
 from rheostatd.schemes.policy import ACCEPT, GIVE_UP, PULSE, Scheme, Task, Vector
 
 STRIDE, LANDING, GAIN_P, GAIN_D = range(evidence.PARAMS, evidence.PARAMS + 4)
@@ -88,7 +88,8 @@ def approach(params: Vector, shared: Vector, state: Vector, target: float) -> tu
     steps = abs(way) / step_length
     if state[motion.PROBING] != 0.0:
         direction = motion.probing(state, direction)
-        wanted = motion.PROBE_STEP / (params[GAIN_P] if direction > 0.0 else params[GAIN_D])
+        wanted = motion.PROBE_STEP * (params[HRS] - params[LRS])
+        wanted /= params[GAIN_P] if direction > 0.0 else params[GAIN_D]
         steps = math.inf
     elif steps > params[LANDING]:
         wanted = step_length * min(params[STRIDE], max(1.0, 0.5 * steps)) / calibrated

@@ -15,7 +15,7 @@ from numba import njit
 
 from rheostat.wire import Outcome
 from rheostatd.schemes import evidence
-from rheostatd.schemes.evidence import COUNT, MEAN, PENDING, PREVIOUS, PREVIOUS_COUNT, noise_of
+from rheostatd.schemes.evidence import COUNT, HRS, LRS, MEAN, PENDING, PREVIOUS, PREVIOUS_COUNT, noise_of
 from rheostatd.schemes.policy import GIVE_UP, Vector
 
 # State after that of the evidence: gain and its variance in each direction; the pulse under way; the run of pulses.
@@ -28,12 +28,12 @@ _WANDER = 0.02**2  # variance the gain gains at every pulse
 _TURN = 0.15**2  # and at every turn
 _NEW = 0.3**2  # of a device not yet pulsed
 _LOWEST, _HIGHEST = 0.2, 5.0
-_LEAST_RATIO = 0.02  # ohm: smaller predictions tell nothing about the gain
+_LEAST_RATIO = 0.02 / 140.0  # of the window: smaller predictions tell nothing about the gain
 _RUN = 8.0  # pulses before a run may be called a stall
 _MOVING = 0.2  # share of the predicted travel that counts as movement
 _STRONGEST_BOOST = 32.0
 _PROBES = 4.0
-PROBE_STEP = 0.3  # ohm, step aimed at when asking a stalled device to go the other way
+PROBE_STEP = 0.3 / 140.0  # of the window, step aimed at when asking a stalled device to go the other way
 
 MOVING, STALLED = 0, 1
 STUCK_OUTCOME = GIVE_UP + int(Outcome.STUCK)
@@ -103,7 +103,7 @@ def learn(params: Vector, state: Vector, calibrated: float) -> int:
     noise = noise_of(params, state)
     seen = (state[PREVIOUS] - state[MEAN]) * direction
     predicted = state[PREDICTED]
-    if predicted >= _LEAST_RATIO:
+    if predicted >= _LEAST_RATIO * (params[HRS] - params[LRS]):
         g, v = (GAIN_P, VAR_P) if direction > 0.0 else (GAIN_D, VAR_D)
         variance = state[v] + _WANDER
         read = noise * noise * (1.0 / state[COUNT] + 1.0 / state[PREVIOUS_COUNT]) / (predicted * predicted)

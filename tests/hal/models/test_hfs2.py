@@ -208,23 +208,17 @@ def test_a_larger_die_begins_with_the_devices_of_a_smaller_one():
 @pytest.mark.parametrize("spread", [0.0, 0.03, 0.3])
 def test_the_spread_of_a_die_is_the_one_asked_for(spread):
     params = hfs2.params_of_die(1, 5000, spread)
-    clipped = 0.88  # rms of a normal variable clipped at 2 rms, squared 0.92
     for column in (hfs2.RATE, hfs2.G_MAX):
-        relative = params[:, column].std() / hfs2.nominal()[column]
-        assert relative == pytest.approx(spread * np.sqrt(0.92), rel=0.05, abs=1e-12)
-        assert relative >= clipped * spread
+        relative = params[:, column] / hfs2.nominal()[column]
+        assert relative.mean() == pytest.approx(1.0, abs=0.02)
+        assert 0.85 * spread <= relative.std() <= 1.02 * spread + 1e-12  # clipped at 2 rms
     assert np.all(params[:, hfs2.G_MIN] > 0.0)
-    assert np.all(params[:, hfs2.G_MAX] - params[:, hfs2.G_MIN] >= 0.2499 * 2.5e-3)
+    assert np.all(params[:, hfs2.G_MAX] - params[:, hfs2.G_MIN] >= 0.1999 * params[:, hfs2.G_MAX])
 
 
-@pytest.mark.parametrize("spread", [-0.1, 0.5, float("nan")])
-def test_a_spread_without_sense_is_refused(spread):
-    with pytest.raises(ValueError, match="spread"):
-        hfs2.params_of_die(1, 3, spread)
-
-
-def test_devices_with_the_spread_of_the_literature_keep_positive_conductances_through_the_train():
-    for params in hfs2.params_of_die(2, 40, 0.3):
+@pytest.mark.parametrize("spread", [0.3, 1.0])
+def test_devices_of_a_wide_spread_keep_positive_conductances_through_the_train(spread):
+    for params in hfs2.params_of_die(2, 40, spread):
         potentiation, depression, _ = cycles(4, params=params)
         low, high = params[hfs2.G_MIN] / UNIT, params[hfs2.G_MAX] / UNIT
         assert max(potentiation.max(), depression.max()) < high + 120.0
