@@ -3,7 +3,8 @@
 Each direction has a strength k = 0, 1, ..; its pulse has the voltage start_voltage + k voltage_step and the width
 start_width * growth^k, both up to the limits. A step that covers less than a third of the way left raises k by one, a
 step too long for the way left lowers it, and an overshoot turns the direction round at a lower strength, so that steps
-shrink around the target. Acceptance and give-ups: see `evidence` and `motion`.
+shrink around the target. Where a device stalls, the pulses that ask it to go the other way begin gently and double, so
+that what is merely saturated stays near where it saturated. Acceptance and give-ups: see `evidence` and `motion`.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def step(
     direction = 1.0 if state[MEAN] > target else -1.0
     if state[motion.PROBING] != 0.0:
         direction = motion.probing(state, direction)
-        strength = params[STRONGEST]
+        strength = params[STRONGEST] * 2.0 ** (state[motion.RUN] - (motion.PROBES - 1.0))
     elif last != 0.0 and direction != last:
         strength = _turn(state, direction)
     elif known:

@@ -32,7 +32,7 @@ _LEAST_RATIO = 0.02 / 140.0  # of the window: smaller predictions tell nothing a
 _RUN = 8.0  # pulses before a run may be called a stall
 _MOVING = 0.2  # share of the predicted travel that counts as movement
 _STRONGEST_BOOST = 32.0
-_PROBES = 4.0
+PROBES = 4.0  # pulses the other way before a device is called stuck
 PROBE_STEP = 0.3 / 140.0  # of the window, step aimed at when asking a stalled device to go the other way
 
 MOVING, STALLED = 0, 1
@@ -127,7 +127,7 @@ def _judge_run(state: Vector, noise: float) -> int:
     if state[PROBING] != 0.0:
         if moved:
             return SATURATED_OUTCOME
-        return STUCK_OUTCOME if state[RUN] >= _PROBES else MOVING
+        return STUCK_OUTCOME if state[RUN] >= PROBES else MOVING
     if moved:
         state[BOOST] = 1.0
         if state[RUN] >= _RUN:

@@ -187,6 +187,17 @@ def test_with_the_spread_of_the_literature_only_what_a_device_cannot_reach_is_sa
     assert outcomes(programmer)["SATURATED"] > 10
 
 
+def test_a_saturated_device_is_left_near_where_it_saturated():
+    for seed in range(8):
+        programmer = Programmer(1, seed=seed)
+        plant = programmer.plants[0]
+        plant.params[hfs2.G_MAX] = 3.7e-3
+        programmer.to(0, 3.4e-3, HALF_BIN / 2.0)
+        attempt, _ = programmer.to(0, 3.8e-3, HALF_BIN / 2.0)
+        assert attempt.outcome == Outcome.SATURATED
+        assert plant.true > 3.4e-3  # one gentle pulse back shows that it moves; the strongest would go to 2.2 mS
+
+
 def test_a_device_that_no_longer_moves_is_stuck():
     programmer = Programmer(1)
     programmer.plants[0].move = lambda voltage, width: None
