@@ -107,6 +107,24 @@ def pulse_source(source: int, channel: int, range_code: int, voltage: float, com
     return f"MCPNX {source},{channel},1,{range_code},0,{number(voltage)},{number(compliance)}"
 
 
+def select(port: int, state: int) -> str:
+    """ERSSP: what an output of the 16440A selector is joined to: 0 nothing, 1 its SMU, 2 its pulse generator."""
+    return f"ERSSP {port},{state}"
+
+
+def generator_pulse(channel: int, load: float, voltage: float, width: float, edge: float) -> list[str]:
+    """SER, SPV, SPT, SPUPD: a pulse of an SPGU channel's source 1 from base 0 V to `voltage` (V) at `load` (ohm).
+
+    `width` (s) from the start of one edge to the start of the other; `edge` (s) of both, from 10 % to 90 %.
+    """
+    return [
+        f"SER {channel},{number(load)}",
+        f"SPV {channel},1,0,{number(voltage)}",
+        f"SPT {channel},1,0,{number(width)},{number(edge)}",
+        f"SPUPD {channel}",
+    ]
+
+
 def pauses(duration: float) -> list[str]:
     """PA in pieces of at most 99.9999 s."""
     count = max(1, -(-duration // LONGEST_PAUSE))
