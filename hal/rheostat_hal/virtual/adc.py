@@ -1,6 +1,6 @@
 """What an SMU's converters make of a current or a voltage: ranges, resolution, noise, averaging, time.
 
-Ranges and the 115 % limit of auto-ranging: B1517A (HRSMU) data sheet values as in public drivers and manuals.
+Ranges and the 115 % limit of auto-ranging: data sheet values of all SMUs together, as in public drivers and manuals.
 Resolution: high-resolution ADC 1e-6 of the range (1 nA on 1 mA), high-speed ADC and the pulse mode 5e-5 (50 nA on
 1 mA; 25 uV on 0.5 V), also from the data sheet. Noise of one sample is not specified: 1e-5 of the range for the
 high-resolution ADC is taken from the measurements on the TiO2-x device, which resolve 10 nA a sample on 1 mA and about
@@ -34,9 +34,9 @@ class Integration(enum.IntEnum):
     TIME = 3
 
 
-CURRENT_RANGES = {code: 10.0 ** (code - 20) for code in range(9, 20)}  # 10 pA .. 100 mA
-VOLTAGE_RANGES = {5: 0.5, 20: 2.0, 50: 5.0, 200: 20.0, 400: 40.0, 1000: 100.0}
-VOLTAGE_ALIASES = {11: 20, 12: 200, 13: 400, 14: 1000}
+CURRENT_RANGES = {code: 10.0 ** (code - 20) for code in range(9, 21)}  # 10 pA .. 1 A
+VOLTAGE_RANGES = {5: 0.5, 20: 2.0, 50: 5.0, 200: 20.0, 400: 40.0, 1000: 100.0, 2000: 200.0}
+VOLTAGE_ALIASES = {11: 20, 12: 200, 13: 400, 14: 1000, 15: 2000}
 OUTPUT_STEP = 5e-5  # of the range: what a source can be set to
 OVER = 1.15  # of the range: the converter's end
 NOISE_FLOOR = 3e-15  # A or V of one sample

@@ -10,9 +10,9 @@ import structlog
 from rheostat_hal.bench import Bench
 from rheostat_hal.errors import BenchError
 from rheostat_hal.virtual.die import Die
-from rheostat_hal.virtual.flex.analyser import SMU_MODELS, Analyser
+from rheostat_hal.virtual.flex.analyser import Analyser
+from rheostat_hal.virtual.flex.modules import EMPTY, MODELS, SMU_MODEL, SMUS, SPGU_MODEL, WGFMU_MODEL
 from rheostat_hal.virtual.flex.server import HOLD, FlexServer
-from rheostat_hal.virtual.flex.spgu import MODEL as SPGU_MODEL
 from rheostat_hal.virtual.tsp.instrument import Multiplexer
 from rheostat_hal.virtual.tsp.server import TspServer
 from rheostat_hal.virtual.wgfmu.module import Modules
@@ -23,8 +23,6 @@ from rheostat_hal.virtual.world import World
 log = structlog.get_logger()
 
 DEFAULT_MODEL, DEFAULT_SEED = "tio2x-4t", 1
-WGFMU_MODEL = "B1530A"
-MODELS = (*SMU_MODELS, WGFMU_MODEL, SPGU_MODEL)
 SLOTS = 10
 
 
@@ -52,8 +50,8 @@ class VirtualInstruments:
         virtual = bench.virtual
         if seed is None:
             seed = virtual.seed if virtual else DEFAULT_SEED
-        slots = modules_for(bench) if modules is None else (*modules, *["0"] * (SLOTS - len(modules)))
-        if len(slots) != SLOTS or any(model not in ("0", *MODELS) for model in slots):
+        slots = modules_for(bench) if modules is None else (*modules, *[EMPTY] * (SLOTS - len(modules)))
+        if len(slots) != SLOTS or any(model not in (EMPTY, *MODELS) for model in slots):
             raise BenchError(f"the virtual analyser has {SLOTS} slots, each 0 or {', '.join(MODELS)}: {modules}")
         sources = sources_of(slots)
         missing = [channel for channel, _ in bench.cables if channel not in sources]
@@ -101,7 +99,7 @@ def modules_for(bench: Bench) -> tuple[str, ...]:
     fast = SPGU_MODEL if bench.spgu else WGFMU_MODEL
     needed = {channel if channel <= SLOTS else channel // 100: channel for channel, _ in bench.cables}
     return tuple(
-        "0" if slot not in needed else fast if needed[slot] > SLOTS else SMU_MODELS[0] for slot in range(1, SLOTS + 1)
+        EMPTY if slot not in needed else fast if needed[slot] > SLOTS else SMU_MODEL for slot in range(1, SLOTS + 1)
     )
 
 
@@ -114,7 +112,7 @@ def selector_of(bench: Bench) -> dict[int, tuple[int, int]]:
 
 def sources_of(slots: Sequence[str]) -> dict[int, float]:
     """channel -> resistance of its output, ohm: the SMUs by slot, then the two channels of each fast module."""
-    sources = {slot: SENSED_OUTPUT for slot, model in enumerate(slots, 1) if model in SMU_MODELS}
+    sources = {slot: SENSED_OUTPUT for slot, model in enumerate(slots, 1) if model in SMUS}
     for slot, model in enumerate(slots, 1):
         if model in (WGFMU_MODEL, SPGU_MODEL):
             output = SENSED_OUTPUT if model == WGFMU_MODEL else SPGU_OUTPUT

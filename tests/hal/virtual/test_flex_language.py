@@ -263,8 +263,8 @@ def test_a_sweep_that_reaches_compliance_can_stop_itself(flex: Line, tsp: Line) 
     flex.send(ON, "MM 2,1;WM 2,1;WV 1,1,0,0,1,11,1e-3")
     items = flex.ask("XE;*OPC?", 2)[1].split(",")
     letters = "".join(item[0] for item in items)
-    assert re.fullmatch(r"N+CN+", letters)
-    assert items[-1] == "NAI+199.999E+99"
+    assert re.fullmatch(r"N+CV+", letters)
+    assert items[-1] == "VAI+199.999E+99"
 
 
 def test_samples_come_at_their_intervals(flex: Line, tsp: Line) -> None:
@@ -272,4 +272,5 @@ def test_samples_come_at_their_intervals(flex: Line, tsp: Line) -> None:
     flex.send(ON, "FMT 1,1;TSC 1;TSR;MM 10,3;MT 0,0.5,4;MV 1,0,0,0.1,0.1;RI 3,-17")
     items = flex.ask("XE;*OPC?", 2)[1].split(",")
     assert [item[:3] for item in items[:3]] == ["NZX", "NCT", "NCI"]
-    assert [float(item[3:]) for item in items[1::3]] == pytest.approx([0.5, 1.0, 1.5, 2.0])
+    assert [float(item[3:]) for item in items[1::3]] == pytest.approx([0.0, 0.5, 1.0, 1.5])
+    assert [float(item[3:]) for item in items[::3]] == [1, 2, 3, 4]

@@ -14,13 +14,13 @@ from typing import NamedTuple, Protocol
 from rheostat_hal.virtual.adc import Adc, Averaging, Integration, default_averaging
 from rheostat_hal.virtual.flex import data, parser
 from rheostat_hal.virtual.flex.errors import ErrorQueue, FlexError
+from rheostat_hal.virtual.flex.modules import SMUS
 from rheostat_hal.virtual.flex.selector import Selector
 from rheostat_hal.virtual.flex.smu import Smu
 from rheostat_hal.virtual.flex.sources import MultiPulse, PulseSource, Sampling, Staircase
 from rheostat_hal.virtual.flex.spgu import SpguChannel, Spgus
 from rheostat_hal.virtual.world import World
 
-SMU_MODELS = ("B1517A",)
 Numbers = tuple[float, ...]
 
 
@@ -85,8 +85,8 @@ class Analyser:
         self.lock = threading.Lock()
         self.errors = ErrorQueue()
         self.interlock_closed = False
-        slots = [slot for slot, model in enumerate(self.modules, 1) if model in SMU_MODELS]
-        self.smus = {slot: Smu(slot, world.index[slot], world) for slot in slots}
+        kinds = {slot: SMUS[model] for slot, model in enumerate(self.modules, 1) if model in SMUS}
+        self.smus = {slot: Smu(slot, kind, world) for slot, kind in kinds.items()}
         self.spgus = Spgus.of(self.modules, world)
         self.selector = Selector(selector or {}, world)
         self.port: Port
@@ -110,7 +110,6 @@ class Analyser:
         self.stamp = False
         self.timer = self.world.clock.now
         self.averaging: dict[Adc, Averaging] = {kind: default_averaging(kind, Integration.AUTO) for kind in Adc}
-        self.high_speed_average = (1, 0)
         self.wait_times = {1: (1.0, 0.0), 2: (1.0, 0.0)}
         self.measuring: tuple[int, tuple[Smu, ...]] | None = None
         self.pulse = PulseSource()

@@ -13,19 +13,34 @@ OVER_RANGE = 199.999e99
 
 # status bits as in FMT21
 ADC_OVER, UNSETTLED, OTHER_COMPLIANCE, COMPLIANCE, NOT_FOUND, STOPPED, INVALID, LAST = 1, 2, 4, 8, 16, 32, 64, 128
-_LETTERS = ((UNSETTLED, "X"), (ADC_OVER, "V"), (COMPLIANCE, "C"), (OTHER_COMPLIANCE, "T"), (STOPPED, "S"))
+SATURATED = 256  # a letter of its own, with UNSETTLED one digit
+ABNORMAL = ADC_OVER | UNSETTLED | OTHER_COMPLIANCE | COMPLIANCE | SATURATED  # what automatic abort looks for
+# the severest first; the order is that of the E5270's guide, whose data have the same letters
+_LETTERS = (
+    (SATURATED, "F"),
+    (UNSETTLED, "X"),
+    (ADC_OVER | INVALID, "V"),
+    (COMPLIANCE, "C"),
+    (OTHER_COMPLIANCE, "T"),
+    (STOPPED, "S"),
+    (NOT_FOUND, "G"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Datum:
-    """One item: `kind` V, I, T (time) or X (index); `channel` 1..10, 0 for extraneous data; `source`: what was forced,
-    not what was measured."""
+    """One item: `kind` V, I, T (time) or X (index); `channel` 1..10, 0 for extraneous data; `status`: the sum of the
+    bits above; `source`: what was forced, not what was measured."""
 
     kind: str
     channel: int
     value: float
     status: int = 0
     source: bool = False
+
+    def void(self) -> Datum:
+        """What stands in its place after a measurement has stopped."""
+        return Datum(self.kind, self.channel, OVER_RANGE, INVALID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +80,9 @@ def _item(datum: Datum, layout: Format) -> str:
         return number
     channel = chr(64 + datum.channel) if datum.channel else "Z"
     if layout.header == "digits":
-        kind = datum.kind.lower() if datum.source else datum.kind
-        return f"{datum.status:03d}{channel}{kind}{number}"
+        kind = "z" if datum.status & INVALID else datum.kind.lower() if datum.source else datum.kind
+        digits = (datum.status | UNSETTLED) & ~SATURATED if datum.status & SATURATED else datum.status
+        return f"{digits:03d}{channel}{kind}{number}"
     if datum.source:
         return f"{'E' if datum.status & LAST else 'W'}{channel}{datum.kind}{number}"
     letter = "N"

@@ -83,8 +83,9 @@ def clear_buffer(unit: Analyser, _: Numbers) -> None:
 
 @command("PA", 0, 1)
 def pause(unit: Analyser, numbers: Numbers) -> None:
-    """Without a time it pauses for a trigger, which never comes here: only an abort ends it."""
-    unit.wait(within(numbers[0], -99.9999, 99.9999) if numbers else math.inf)
+    """Without a time, or a negative one, it pauses for a trigger, which never comes here: only an abort ends it."""
+    seconds = within(numbers[0], -99.9999, 99.9999) if numbers else -1.0
+    unit.wait(seconds if seconds >= 0.0 else math.inf)
 
 
 @command("FMT", 1, 2)
@@ -149,7 +150,6 @@ def average(unit: Analyser, numbers: Numbers) -> None:
     mode = whole(numbers[1] if len(numbers) > 1 else 0, 0, 1)
     if n == 0:
         raise FlexError(120)
-    unit.high_speed_average = (n, mode)
     unit.averaging[Adc.HIGH_SPEED] = Averaging(Integration.PLC, -n) if n < 0 else Averaging(Integration(mode), n)
 
 
@@ -162,8 +162,11 @@ def wait_time(unit: Analyser, numbers: Numbers) -> None:
 
 @command("TSR", 0, 1)
 def reset_timer(unit: Analyser, numbers: Numbers) -> None:
-    unit.several(numbers)
-    unit.timer = unit.world.clock.now
+    """At once; with a channel, when DV or DI next changes its output."""
+    if not numbers:
+        unit.timer = unit.world.clock.now
+    else:
+        unit.smu(numbers[0], on=True).clears_timer = True
 
 
 @command("TSQ")

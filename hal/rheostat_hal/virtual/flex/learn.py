@@ -51,11 +51,19 @@ def _filters(unit: Analyser) -> str:
     return f"FL0,{','.join(off)};FL1,{','.join(on)}"
 
 
+def _high_speed_average(averaging: Averaging) -> str:
+    """AIT 0 in the words of AV, which knows no time: that reads as the initial setting (assumed)."""
+    if averaging.mode is Integration.PLC:
+        return f"AV{plain(-averaging.n)},0"
+    if averaging.mode is Integration.TIME:
+        return "AV1,0"
+    return f"AV{plain(averaging.n)},{int(averaging.mode)}"
+
+
 def _modes(unit: Analyser) -> str:
-    n, mode = unit.high_speed_average
     parts = [
         f"TM{unit.trigger_mode}",
-        f"AV{n},{mode}",
+        _high_speed_average(unit.averaging[Adc.HIGH_SPEED]),
         f"CM{int(unit.auto_calibration)}",
         f"FMT{unit.layout},{unit.source_data}",
     ]
@@ -74,19 +82,23 @@ def _ranges(unit: Analyser) -> str:
 def _staircase(unit: Analyser) -> str:
     stairs = unit.staircase
     parts = [f"WM{stairs.abort},{stairs.post}", "WT" + ",".join(plain(t) for t in stairs.times)]
-    if (ramp := stairs.ramp) is not None:
-        name = "WI" if ramp.output.current else "WV"
+    for ramp, infix in ((stairs.primary, ""), (stairs.synchronous, "S")):
+        if ramp is None:
+            continue
+        out = ramp.output
+        kind, steps = ("", "") if infix else (f"{stairs.kind},", f"{stairs.steps},")
         power = f",{number(ramp.power)}" if ramp.power is not None else ""
         parts.append(
-            f"{name}{ramp.smu.slot},{ramp.kind},{ramp.code},{number(ramp.start)},{number(ramp.stop)},{ramp.steps},"
-            f"{number(ramp.output.compliance)}{power}"
+            f"W{infix}{'I' if out.current else 'V'}{ramp.smu.slot},{kind}{out.code},{number(ramp.start)},"
+            f"{number(ramp.stop)},{steps}{number(out.compliance)}{power}"
         )
     return ";".join(parts)
 
 
 def _sampling(unit: Analyser) -> str:
     sampling = unit.sampling
-    parts = [f"MSC{sampling.abort},{sampling.post}", "ML1", "MT" + ",".join(plain(t) for t in sampling.times)]
+    times = ",".join(plain(t) for t in sampling.times)
+    parts = [f"MSC{sampling.abort},{sampling.post}", f"ML{sampling.law}", f"MT{times}"]
     for source in sampling.sources.values():
         out = source.output
         values = f"{number(source.base.value)},{number(out.value)},{number(out.compliance)}"
@@ -132,6 +144,7 @@ _REPLIES: dict[int, Callable[[Analyser], str]] = {
     54: _each(lambda smu: f"RM{smu.slot},{smu.range_mode[0]},{smu.range_mode[1]}"),
     55: _each(lambda smu: f"AAD{smu.slot},{int(smu.converter)}"),
     56: _integration,
+    57: lambda unit: ";".join(f"WAT{kind},{plain(n)},{plain(t)}" for kind, (n, t) in unit.wait_times.items()),
     60: lambda unit: f"TSC{int(unit.stamp)}",
     110: lambda unit: f"PAD{int(unit.parallel)}",
 }

@@ -7,69 +7,50 @@ from rheostat_hal.virtual.flex import data
 from rheostat_hal.virtual.flex.analyser import MODES, Analyser, Numbers, command, mode, whole, within
 from rheostat_hal.virtual.flex.data import Datum
 from rheostat_hal.virtual.flex.errors import FlexError
-from rheostat_hal.virtual.flex.smu import CURRENT_CODES, VOLTAGE_CODES, Smu
+from rheostat_hal.virtual.flex.smu import Smu
+from rheostat_hal.virtual.world import Solution
 
 ONE_CHANNEL_MODES = (3,)
 
 
-def range_code(number: float, *, current: bool) -> int:
-    """A measurement range code with its aliases resolved, or FlexError 124."""
-    codes = CURRENT_CODES if current else VOLTAGE_CODES
-    if number == 0:
-        return 0
-    code = codes.get(int(abs(number))) if number == int(number) else None
-    if code is None:
-        raise FlexError(124)
-    return code if number > 0 else -code
-
-
-def covering_code(smu: Smu, *, current: bool) -> int:
-    """The fixed range that covers the compliance (or the output) of this SMU, as a negative code."""
-    ranges = adc.CURRENT_RANGES if current else adc.VOLTAGE_RANGES
-    full_scale = _greatest(smu, current=current)
-    return -next(code for code, scale in ranges.items() if scale == full_scale)
-
-
-def _greatest(smu: Smu, *, current: bool) -> float:
-    """Full scale of the largest range that makes sense: the output's own, or that which covers the compliance."""
-    output = smu.output
-    if output.current == current:
-        return output.full_scale
-    return adc.covering(output.compliance, adc.CURRENT_RANGES if current else adc.VOLTAGE_RANGES)
-
-
-def sample(unit: Analyser, smu: Smu, kind: str, code: int, converter: adc.Adc) -> Datum:
-    """One reading of "I" or "V" at this moment, on the range of `code`; no time passes."""
-    solution = unit.world.solution()
+def full_scale(unit: Analyser, smu: Smu, kind: str, code: int) -> float:
+    """Of the range that a reading of "I" or "V" is made on now, A or V."""
     current = kind == "I"
-    true = (solution.currents if current else solution.voltages)[smu.index]
-    ranges = adc.CURRENT_RANGES if current else adc.VOLTAGE_RANGES
-    full_scale = adc.choose_range(code, abs(true), ranges, _greatest(smu, current=current))
-    samples = unit.averaging[converter].samples(converter, full_scale if current else 1.0)
-    got = adc.convert(true, full_scale, converter, samples, unit.world.noise.normal())
+    ranges = smu.kind.ranges(current=current)
+    if code < 0:
+        return ranges[-code]
+    return adc.choose_range(code, abs(_true(unit.world.solution(), smu, kind)), ranges, smu.greatest(current=current))
+
+
+def reading_time(unit: Analyser, smu: Smu, kind: str, scale: float) -> float:
+    """What the converter takes for one reading on the range `scale`, s."""
+    converter = smu.converter
+    seconds = unit.averaging[converter].time(converter, scale if kind == "I" else 1.0)
+    return 2.0 * seconds if unit.auto_zero and converter is adc.Adc.HIGH_RESOLUTION else seconds
+
+
+def sample(unit: Analyser, smu: Smu, kind: str, scale: float, converter: adc.Adc) -> Datum:
+    """One reading of "I" or "V" at this moment, on the range `scale`; no time passes."""
+    solution = unit.world.solution()
+    samples = unit.averaging[converter].samples(converter, scale if kind == "I" else 1.0)
+    got = adc.convert(_true(solution, smu, kind), scale, converter, samples, unit.world.noise.normal())
     status = data.ADC_OVER if got.over else 0
-    if any(solution.limited):
-        status |= data.COMPLIANCE if solution.limited[smu.index] else data.OTHER_COMPLIANCE
+    if complying := sum(solution.limited):
+        own = solution.limited[smu.index]
+        status |= (data.COMPLIANCE if own else 0) | (data.OTHER_COMPLIANCE if complying > own else 0)
     return Datum(kind, smu.slot, got.value, status)
 
 
 def take(unit: Analyser, smu: Smu, kind: str, code: int) -> Datum:
-    """A reading and the time it takes."""
-    current = kind == "I"
-    converter = smu.converter
-    ranges = adc.CURRENT_RANGES if current else adc.VOLTAGE_RANGES
-    if code < 0:
-        full_scale, search = ranges[-code], 0.0
-    else:
-        solution = unit.world.solution()
-        true = (solution.currents if current else solution.voltages)[smu.index]
-        full_scale = adc.choose_range(code, abs(true), ranges, _greatest(smu, current=current))
-        search = adc.SEARCH_TIME
-    seconds = unit.averaging[converter].time(converter, full_scale if current else 1.0)
-    if unit.auto_zero and converter is adc.Adc.HIGH_RESOLUTION:
-        seconds *= 2.0
-    unit.wait(adc.COMMAND_TIME + search + seconds)
-    return sample(unit, smu, kind, code, converter)
+    """A reading and the time it takes; auto-ranging chooses by what is there as it begins."""
+    scale = full_scale(unit, smu, kind, code)
+    search = adc.SEARCH_TIME if code >= 0 else 0.0
+    unit.wait(adc.COMMAND_TIME + search + reading_time(unit, smu, kind, scale))
+    return sample(unit, smu, kind, scale, smu.converter)
+
+
+def _true(solution: Solution, smu: Smu, kind: str) -> float:
+    return (solution.currents if kind == "I" else solution.voltages)[smu.index]
 
 
 def kinds(smu: Smu) -> str:
@@ -95,9 +76,9 @@ def _high_speed(unit: Analyser, numbers: Numbers, kinds_: str, *, timed: bool) -
     for position, kind in enumerate(kinds_, 1):
         current = kind == "I"
         if len(numbers) > position:
-            codes.append(range_code(numbers[position], current=current))
+            codes.append(smu.range_code(numbers[position], current=current))
         else:
-            codes.append(covering_code(smu, current=current))
+            codes.append(smu.covering_code(current=current))
     items = [Datum("T", smu.slot, unit.elapsed())] if timed else []
     unit.emit(items + [take(unit, smu, kind, code) for kind, code in zip(kinds_, codes, strict=True)])
 
@@ -134,12 +115,14 @@ def spot_both_timed(unit: Analyser, numbers: Numbers) -> None:
 
 @command("RI", 2)
 def current_range(unit: Analyser, numbers: Numbers) -> None:
-    unit.smu(numbers[0]).current_code = range_code(numbers[1], current=True)
+    smu = unit.smu(numbers[0])
+    smu.current_code = smu.range_code(numbers[1], current=True)
 
 
 @command("RV", 2)
 def voltage_range(unit: Analyser, numbers: Numbers) -> None:
-    unit.smu(numbers[0]).voltage_code = range_code(numbers[1], current=False)
+    smu = unit.smu(numbers[0])
+    smu.voltage_code = smu.range_code(numbers[1], current=False)
 
 
 @command("RM", 2, 3)

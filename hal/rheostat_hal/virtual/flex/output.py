@@ -53,6 +53,10 @@ def restore(unit: Analyser, numbers: Numbers) -> None:
 def _force(unit: Analyser, numbers: Numbers, *, current: bool) -> None:
     smu = unit.smu(numbers[0], on=True)
     smu.force(smu.checked(current, *numbers[1:], interlock=unit.interlock_closed))
+    unit.sampling.sources.pop(smu.slot, None)  # a direct output takes the place of MV or MI
+    if smu.clears_timer:
+        smu.clears_timer = False
+        unit.timer = unit.world.clock.now
 
 
 @command("DV", 3, 6)

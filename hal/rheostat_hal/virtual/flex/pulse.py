@@ -11,7 +11,7 @@ from rheostat_hal.virtual.adc import Adc
 from rheostat_hal.virtual.flex.analyser import Analyser, Numbers, command, mode, whole, within
 from rheostat_hal.virtual.flex.data import Datum
 from rheostat_hal.virtual.flex.errors import FlexError
-from rheostat_hal.virtual.flex.measure import covering_code, kinds, sample
+from rheostat_hal.virtual.flex.measure import full_scale, kinds, sample
 from rheostat_hal.virtual.flex.smu import Smu
 from rheostat_hal.virtual.flex.sources import LONGEST, RESOLUTION, SHORTEST, Pulsed, Timing
 from rheostat_hal.virtual.sockets import Hangup
@@ -32,8 +32,9 @@ def _pulsed(unit: Analyser, smu: Smu, current: bool, numbers: Numbers) -> Pulsed
     code, base, peak = numbers[:3]
     if base * peak < 0.0:
         raise FlexError(126, smu.slot)
-    output = smu.checked(current, code, peak, *numbers[3:4], interlock=unit.interlock_closed)
-    return Pulsed(smu, output.at(base), output)
+    largest = max(base, peak, key=abs)
+    output = smu.checked(current, code, largest, *numbers[3:4], interlock=unit.interlock_closed)
+    return Pulsed(smu, output.at(base), output.at(peak))
 
 
 @command("PT", 2, 4)
@@ -123,8 +124,8 @@ def _run(unit: Analyser, sources: list[Pulsed], timing: Timing, width: float) ->
         for kind in kinds(smu):
             code = smu.current_code if kind == "I" else smu.voltage_code
             if code >= 0:  # no auto-ranging within a pulse
-                code = covering_code(smu, current=kind == "I")
-            items.append(sample(unit, smu, kind, code, Adc.PULSE))
+                code = smu.covering_code(current=kind == "I")
+            items.append(sample(unit, smu, kind, full_scale(unit, smu, kind, code), Adc.PULSE))
     _base(sources)
     unit.next_trigger = began + round(period * 1e9)
     unit.emit(items, hold=True)

@@ -2,71 +2,68 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from rheostat_hal.virtual import adc
 from rheostat_hal.virtual.flex.errors import FlexError
+from rheostat_hal.virtual.flex.modules import SmuKind
 from rheostat_hal.virtual.world import World
 
-CURRENT_CODES = {code: code for code in adc.CURRENT_RANGES}
-VOLTAGE_CODES = {code: code for code in adc.VOLTAGE_RANGES} | adc.VOLTAGE_ALIASES
 WITHOUT_INTERLOCK = 42.0  # V
-# B1517A: (to this voltage, this current)
-ENVELOPE = ((20.0, 0.1), (40.0, 0.05), (100.0, 0.02))
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What is forced: `current` mode or voltage mode, the range code, the value (V or A), the compliance (A or V)."""
+    """What is forced: `current` mode or voltage mode, the range code, the value (V or A), the compliance (A or V).
+
+    full_scale: of the output range in use, V or A: the smallest that covers the value and is not below the code.
+    """
 
     current: bool
     code: int
     value: float
     compliance: float
+    full_scale: float
     polarity: int = 0
     compliance_code: int = 0
 
     @property
-    def full_scale(self) -> float:
-        """Of the output range in use: the smallest that covers the value and is not below the code."""
-        return _full_scale(self.current, self.code, self.value)
-
-    @property
     def set_value(self) -> float:
         """The value as the output converter makes it."""
-        return _set_value(self.current, self.code, self.value)
+        return _set_value(self.full_scale, self.value)
 
     def at(self, value: float) -> Output:
-        """The same at another value, as pulses and sweeps need it."""
-        return Output(self.current, self.code, value, self.compliance, self.polarity, self.compliance_code)
+        """The same, its range too, at another value: pulses and sweeps do not change their range."""
+        return _at(self, value)
 
 
 @lru_cache(maxsize=4096)
-def _full_scale(current: bool, code: int, value: float) -> float:
-    ranges = adc.CURRENT_RANGES if current else adc.VOLTAGE_RANGES
-    return max(adc.covering(abs(value), ranges), ranges.get(code, 0.0))
+def _at(output: Output, value: float) -> Output:
+    return replace(output, value=value)
 
 
 @lru_cache(maxsize=4096)
-def _set_value(current: bool, code: int, value: float) -> float:
-    step = adc.OUTPUT_STEP * _full_scale(current, code, value)
+def _set_value(full_scale: float, value: float) -> float:
+    step = adc.OUTPUT_STEP * full_scale
     return round(value / step) * step
 
 
 @lru_cache(maxsize=4096)
 def _output(
     slot: int,
+    kind: SmuKind,
     current: bool,
-    code: float,
+    number: float,
     value: float,
     compliance: float,
     polarity: float,
-    compliance_code: float,
+    compliance_number: float,
     interlock: bool,
 ) -> Output:
-    codes, others = (CURRENT_CODES, VOLTAGE_CODES) if current else (VOLTAGE_CODES, CURRENT_CODES)
-    if (code != 0 and code not in codes) or (compliance_code != 0 and compliance_code not in others):
+    code = kind.code(number, current=current)
+    compliance_code = kind.code(abs(compliance_number), current=not current)
+    if code is None or compliance_code is None:
         raise FlexError(124, slot)
     if polarity not in (0, 1):
         raise FlexError(120)
@@ -74,30 +71,27 @@ def _output(
     if volts > WITHOUT_INTERLOCK and not interlock:
         raise FlexError(202, slot)
     tolerance = 1.0 + 1e-9
-    most = next((limit for up_to, limit in ENVELOPE if volts <= up_to * tolerance), None)
+    most = next((limit for up_to, limit in kind.envelope if volts <= up_to * tolerance), None)
     if most is None:
         raise FlexError(123 if current else 120, slot)
     if amperes > most * tolerance:
         raise FlexError(120 if current else 123, slot)
-    return Output(
-        current,
-        codes[int(code)] if code else 0,
-        value,
-        compliance,
-        int(polarity),
-        others[int(compliance_code)] if compliance_code else 0,
-    )
+    ranges = kind.ranges(current=current)
+    full_scale = max(adc.covering(abs(value), ranges), ranges.get(code, 0.0))
+    signed = compliance_code if compliance_number >= 0 else -compliance_code
+    return Output(current, code, value, compliance, full_scale, int(polarity), signed)
 
 
-INITIAL = Output(False, 200, 0.0, 1e-4)
+INITIAL = Output(False, 200, 0.0, 1e-4, 20.0)
 
 
 class Smu:
-    """A B1517A in `slot`, forcing through source `index` of the world."""
+    """An SMU in `slot`, forcing through the source of the world that has its channel."""
 
-    def __init__(self, slot: int, index: int, world: World) -> None:
+    def __init__(self, slot: int, kind: SmuKind, world: World) -> None:
         self.slot = slot
-        self.index = index
+        self.kind = kind
+        self.index = world.index[slot]
         self._world = world
         self.reset()
 
@@ -112,6 +106,7 @@ class Smu:
         self.voltage_code = 0
         self.range_mode = (1, 50)
         self.measured = 0  # CMM
+        self.clears_timer = False  # with its next output
         self._world.insert_series(self.index, False)
         self._drive()
 
@@ -165,7 +160,27 @@ class Smu:
             if self.output.current != current:
                 raise FlexError(201, self.slot)
             compliance = self.output.compliance
-        return _output(self.slot, current, code, value, abs(compliance), polarity, compliance_code, interlock)
+        kind, limit = self.kind, abs(compliance)
+        return _output(self.slot, kind, current, code, value, limit, polarity, compliance_code, interlock)
+
+    def range_code(self, number: float, *, current: bool) -> int:
+        """A measurement range code with its aliases resolved, negative for a fixed range, or FlexError 124."""
+        code = self.kind.code(abs(number), current=current)
+        if code is None:
+            raise FlexError(124, self.slot)
+        return code if number >= 0 else -code
+
+    def greatest(self, *, current: bool) -> float:
+        """Full scale of the largest range that makes sense: the output's own, or that which covers the compliance."""
+        output = self.output
+        if output.current == current:
+            return output.full_scale
+        return adc.covering(output.compliance, self.kind.ranges(current=current))
+
+    def covering_code(self, *, current: bool) -> int:
+        """The fixed range that covers the compliance (or the output), as a negative code."""
+        full_scale = self.greatest(current=current)
+        return -next(code for code, scale in self.kind.ranges(current=current).items() if scale == full_scale)
 
     def _drive(self) -> None:
         self._world.drive(self.index, self.on, self.output.current, self.output.set_value, self.output.compliance)

@@ -58,34 +58,33 @@ class MultiPulse:
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
-    """WV or WI: `kind` 1 linear, 2 logarithmic, 3 and 4 the same and back."""
+    """WV, WI, WSV or WSI: `output` is its largest level; with a power compliance (W) the current (or voltage) at each
+    level is limited to what that leaves, and the range follows the level."""
 
     smu: Smu
-    kind: int
-    code: int
     start: float
     stop: float
-    steps: int
     output: Output
     power: float | None = None
 
-    def values(self) -> list[float]:
-        """All levels in their order, V or A."""
-        if self.steps == 1:
-            levels = [self.start]
-        elif self.kind in (1, 3):
-            levels = [self.start + (self.stop - self.start) * k / (self.steps - 1) for k in range(self.steps)]
-        else:
-            ratio = self.stop / self.start
-            levels = [self.start * ratio ** (k / (self.steps - 1)) for k in range(self.steps)]
-        return levels + levels[::-1] if self.kind in (3, 4) else levels
+    def level(self, share: float, *, logarithmic: bool) -> float:
+        """V or A after `share` (0 to 1) of the way. FlexError 130 when that is not defined."""
+        if not logarithmic:
+            return self.start + (self.stop - self.start) * share
+        if self.start * self.stop <= 0.0:
+            raise FlexError(130, self.smu.slot)
+        return float(self.start * (self.stop / self.start) ** share)
 
 
 @dataclass(slots=True)
 class Staircase:
-    """MM 2: the ramp, WT (hold, delay, sdelay, tdelay, mdelay; s) and WM (abort, post)."""
+    """MM 2: the primary ramp with its `kind` (1 linear, 2 logarithmic, 3 and 4 the same and back) and steps, the ramp
+    synchronous with it, WT (hold, delay, sdelay, tdelay, mdelay; s) and WM (abort, post)."""
 
-    ramp: Ramp | None = None
+    primary: Ramp | None = None
+    kind: int = 1
+    steps: int = 1
+    synchronous: Ramp | None = None
     times: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
     abort: int = 1
     post: int = 1
@@ -93,8 +92,10 @@ class Staircase:
 
 @dataclass(slots=True)
 class Sampling:
-    """MM 10: MV and MI by slot, MT (hold at bias, interval, count, hold at base) and MSC (abort, post)."""
+    """MM 10: MV and MI by slot, ML (1 linear, 2 to 7 logarithmic), MT (hold at bias, interval, count, hold at base) and
+    MSC (abort, post)."""
 
+    law: int = 1
     sources: dict[int, Pulsed] = field(default_factory=dict)
     times: tuple[float, float, int, float] = (0.0, 2e-3, 1000, 0.0)
     abort: int = 1

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from rheostat_hal.virtual.flex.errors import FlexError
+from rheostat_hal.virtual.flex.modules import SPGU_MODEL
 from rheostat_hal.virtual.wiring import SPGU_OUTPUT
 from rheostat_hal.virtual.world import World
 
-MODEL = "B1525A"
 SHORT_CIRCUIT = 0.8  # A
 OPEN_CIRCUIT = 40.0  # V, the most a source makes
 EDGE_PART = 0.8  # of a whole edge lies between 10 % and 90 %
@@ -207,7 +207,7 @@ class Spgus:
     @classmethod
     def of(cls, modules: Sequence[str], world: World) -> Spgus:
         """`modules`: model in each slot."""
-        numbers = [slot * 100 + n for slot, model in enumerate(modules, 1) if model == MODEL for n in (1, 2)]
+        numbers = [slot * 100 + n for slot, model in enumerate(modules, 1) if model == SPGU_MODEL for n in (1, 2)]
         return cls(world, {number: SpguChannel(number, world.index[number], world) for number in numbers})
 
     def find(self, channel: float) -> SpguChannel | None:
