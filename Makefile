@@ -8,7 +8,7 @@ SETUP = python=$$($(FIND_PYTHON)); test -n "$$python" || \
 	{ echo "set-up: needs Python 3.11 or newer (python3, python3.13, python3.12, python3.11 tried)" >&2; exit 1; }; \
 	"$$python" deploy/setup_env.py
 
-.PHONY: help setup demo test test-full lint format bench clean
+.PHONY: help setup public demo test test-full lint format bench clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -16,6 +16,9 @@ help:  ## this list
 
 setup:  ## make .venv with all dependencies and aihwkit (minutes once, then nothing)
 	@$(SETUP)
+
+public:  # what the tests and benchmarks drive beside our own drivers, in .venv-bench
+	@$(SETUP) --bench
 
 demo: setup  ## program a small network on the virtual bench and write the report
 	@$(BIN)rheostat demo --out build/demo
@@ -30,14 +33,13 @@ format: setup  ## let ruff format the code
 	$(BIN)ruff check --fix
 	$(BIN)ruff format
 
-test: lint  ## lint, then every test but the longest
+test: public lint  ## lint, then every test but the longest
 	$(BIN)python -m pytest -n 2 --dist loadfile -m "not full"
 
-test-full: lint  ## every test
+test-full: public lint  ## every test
 	$(BIN)python -m pytest -n 2 --dist loadfile
 
-bench:  ## benchmarks beside their references; also as build/bench.json
-	@$(SETUP) --bench
+bench: public  ## benchmarks beside their references; also as build/bench.json
 	@$(BIN)python -m tests.benchmarks.run
 
 clean:  ## remove the environments and everything built

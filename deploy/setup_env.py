@@ -1,7 +1,7 @@
 """Makes the project's environment `.venv`: every dependency at its pinned version, aihwkit included.
 
-    python3 deploy/setup_env.py            what demo and test need
-    python3 deploy/setup_env.py --bench    besides, `.venv-bench` with the public drivers the benchmarks compare with
+    python3 deploy/setup_env.py            what the demo needs
+    python3 deploy/setup_env.py --bench    besides, `.venv-bench`: public drivers that tests and benchmarks drive
 
 Needs Python 3.11 or newer, pip and, where aihwkit has no wheel, a C++ compiler; uses the standard library only. It
 may be interrupted and run again at any time, and does nothing when nothing has changed since it last finished.
@@ -257,7 +257,7 @@ def make_project(environment: Environment, steps: Steps) -> None:
 
 def make_bench(environment: Environment, steps: Steps) -> None:
     environment.prepare(steps)
-    environment.pip_install(steps, "public drivers to compare with", ["-r", str(BENCH_REQUIREMENTS)])
+    environment.pip_install(steps, "public drivers for tests and benchmarks", ["-r", str(BENCH_REQUIREMENTS)])
     environment.finish()
 
 
@@ -280,7 +280,7 @@ def stop(number: int, frame: object) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Make the environment of the project.")
-    parser.add_argument("--bench", action="store_true", help="also what the benchmarks compare with")
+    parser.add_argument("--bench", action="store_true", help="also the public drivers that tests and benchmarks drive")
     arguments = parser.parse_args()
     if sys.version_info < (3, 11):  # noqa: UP036 (run by hand, this file meets any Python)
         print("set-up: needs Python 3.11 or newer", file=sys.stderr)

@@ -1,16 +1,18 @@
 """A public driver at work on a virtual instrument: both ends of the talk with it.
 
-The driver runs unmodified in the environment that has it, as `switch_session.py DRIVER RESOURCE`. Each line on its
-stdin is a Python sentence about `it`, the driver's instrument; each answer is one JSON object with the sentence's value
-and the warnings it gave, or the error it raised.
+The driver runs unmodified in the environment that has it, as `switch_session.py DRIVER RESOURCE [SCRIPT]`. Each line on
+its stdin is a Python sentence about `it`, the driver's instrument, in which the functions of the script may stand; each
+answer is one JSON object with the sentence's value and the warnings it gave, or the error it raised.
 """
 
 from __future__ import annotations
 
 import ast
 import json
+import runpy
 import subprocess
 import sys
+import traceback
 import warnings
 from pathlib import Path
 from types import TracebackType
@@ -20,16 +22,17 @@ PYTHON = Path(__file__).resolve().parents[3] / ".venv-bench" / "bin" / "python"
 
 
 class DriverError(Exception):
-    """What the driver raised: the type's name and its text."""
+    """What the driver raised: its traceback, which ends in the type's name and its text."""
 
 
 class DriverSession:
     """A driver in its own process. `session("it.x()")` gives the value as JSON has it; `warned`: the last warnings."""
 
-    def __init__(self, driver: str, resource: str) -> None:
-        self._process = subprocess.Popen(
-            [str(PYTHON), __file__, driver, resource], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+    def __init__(self, driver: str, resource: str, *script: Path) -> None:
+        if not PYTHON.exists():
+            raise RuntimeError("the public drivers are not installed: run python3 deploy/setup_env.py --bench")
+        command = [str(PYTHON), __file__, driver, resource, *map(str, script)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.warned: list[str] = []
         try:
             self._answer()  # connected
@@ -82,9 +85,9 @@ def _pymeasure_b1500(resource: str) -> dict[str, Any]:
 DRIVERS = {"qcodes-3706a": _keithley_3706a, "qcodes-b1500": _keysight_b1500, "pymeasure-b1500": _pymeasure_b1500}
 
 
-def main(driver: str, resource: str) -> None:
+def main(driver: str, resource: str, script: str = "") -> None:
     answers, sys.stdout = sys.stdout, sys.stderr  # drivers print
-    scope: dict[str, Any] = {}
+    scope: dict[str, Any] = runpy.run_path(script) if script else {}
 
     def say(sentence: str | None) -> None:
         value, error = None, ""
@@ -97,8 +100,8 @@ def main(driver: str, resource: str) -> None:
                     value = eval(sentence, scope)
                 else:
                     exec(sentence, scope)
-            except Exception as raised:  # noqa: BLE001 - told to the other end
-                error = f"{type(raised).__name__}: {raised}"
+            except Exception:  # noqa: BLE001 - told to the other end
+                error = traceback.format_exc()
         told = [str(each.message) for each in caught if each.category is UserWarning]
         print(json.dumps({"value": value, "error": error, "warnings": told}, default=str), file=answers, flush=True)
 

@@ -120,8 +120,7 @@ def auto_zero(unit: Analyser, numbers: Numbers) -> None:
 
 @command("AAD", 1, 2)
 def converter(unit: Analyser, numbers: Numbers) -> None:
-    smu = unit.smu(numbers[0])
-    smu.converter = Adc(whole(numbers[1] if len(numbers) > 1 else 0, 0, 2))
+    unit.smu(numbers[0]).choose(Adc(whole(numbers[1] if len(numbers) > 1 else 0, 0, 2)))
 
 
 _MOST = {

@@ -142,7 +142,7 @@ _REPLIES: dict[int, Callable[[Analyser], str]] = {
     47: _sampling,
     53: _each(lambda smu: f"SSR{smu.slot},{int(smu.series)}"),
     54: _each(lambda smu: f"RM{smu.slot},{smu.range_mode[0]},{smu.range_mode[1]}"),
-    55: _each(lambda smu: f"AAD{smu.slot},{int(smu.converter)}"),
+    55: _each(lambda smu: f"AAD{smu.slot},{int(smu.chosen_converter)}"),
     56: _integration,
     57: lambda unit: ";".join(f"WAT{kind},{plain(n)},{plain(t)}" for kind, (n, t) in unit.wait_times.items()),
     60: lambda unit: f"TSC{int(unit.stamp)}",

@@ -101,7 +101,7 @@ class Smu:
         self.remembered: Output | None = None
         self.filter = False
         self.series = False
-        self.converter = adc.Adc.HIGH_SPEED
+        self.chosen_converter = self.converter = adc.Adc.HIGH_SPEED
         self.current_code = 0
         self.voltage_code = 0
         self.range_mode = (1, 50)
@@ -109,6 +109,12 @@ class Smu:
         self.clears_timer = False  # with its next output
         self._world.insert_series(self.index, False)
         self._drive()
+
+    def choose(self, converter: adc.Adc) -> None:
+        """AAD. Pulses have a converter of their own whatever is chosen; choosing it changes nothing for the rest."""
+        self.chosen_converter = converter
+        if converter is not adc.Adc.PULSE:
+            self.converter = converter
 
     def switch(self, on: bool) -> None:
         """Output switch: on goes to 0 V, off lets go."""
