@@ -60,8 +60,8 @@ class VisaBus:
     INSTR resources (GPIB, USB, VXI-11, HiSLIP) are asked for their status byte until a reply waits, then read: so an
     abort never waits behind a read, and no timeout falls into the middle of a transfer, which would lose data.
     SOCKET resources are read in short slices that hand over what has arrived. `direct`: where the socket is
-    pyvisa-py's, receive from it without its `read`, which costs more than the round trip and takes a closed
-    connection for silence.
+    pyvisa-py's, send and receive without its `write` and `read`, which cost more than the round trip and take a
+    closed connection for silence.
     """
 
     def __init__(
@@ -177,12 +177,19 @@ class VisaBus:
         data = (line + self._terminator).encode("ascii")
         try:
             with self._using:
-                sent = self._visa.write(self._session, data)[0]
+                sent = self._transmit(data)
         except (self._visa_error, OSError, RuntimeError) as error:
             raise BusError(f"{self.resource}: connection lost: {error}") from error
         if sent != len(data):
             raise BusError(f"{self.resource}: only {sent} of {len(data)} bytes were sent")
         self.writes += 1
+
+    def _transmit(self, data: bytes) -> int:
+        """How many bytes went out."""
+        if self._direct is None:
+            return int(self._visa.write(self._session, data)[0])
+        self._direct.sendall(data)
+        return len(data)
 
     def _receive(self) -> bytes:
         """What has arrived, b"" when nothing came within the session's timeout."""

@@ -37,6 +37,7 @@ def measure(rounds: int = 9, events: int = 200) -> list[Row]:
     line brings its own query and never waits for that; hence the second comparison, without it."""
     with launch(None) as virtual:
         rows = [*traffic(virtual), *wall_time(virtual, rounds, events // 4, "wall time per event")]
+        rows.append(own_time(virtual, rounds, events))
     with launch(None, hold=0.0) as virtual:
         return [*rows, *wall_time(virtual, rounds, events, "wall time per event, data never held back")]
 
@@ -61,6 +62,18 @@ def traffic(virtual: VirtualBench, events: int = 20) -> list[Row]:
         for which, what in enumerate(("bus round trips per event", "lines sent per event"))
         for name, count in zip(PUBLIC, public, strict=True)
     ]
+
+
+def own_time(virtual: VirtualBench, rounds: int, events: int) -> Row:
+    """What our rig, driver and bus take of the processor beyond a bare exchange of an event's bytes."""
+    with Worker(sys.executable, "bus_ours.py", virtual.analyser, virtual.switch) as ours:
+        ours.ask("prepare 0")
+        ours.ask("events 20")
+        measures = [lambda word=word: float(ours.ask(f"{word} {events}")["processor"]) for word in ("events", "bare")]
+        whole, bare = (1e3 * seconds / events for seconds in medians(interleaved(rounds, measures)))
+    return Row(
+        "our own processor time per event", whole - bare, "ms", "bare socket, same bytes", bare, Goal(0.1, "value")
+    )
 
 
 def wall_time(virtual: VirtualBench, rounds: int, events: int, what: str) -> list[Row]:

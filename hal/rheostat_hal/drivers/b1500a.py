@@ -114,7 +114,7 @@ class B1500A(FlexLink):
                 wanted[self._t3, "I"] = count
                 line_time += count * self._reading.time
             for state, channel, _, value in self.exchange(line, wanted, line_time):
-                if state:
+                if state is not Status.OK:
                     status |= state
                 if channel == self._t3:
                     currents.append(value)

@@ -49,6 +49,9 @@ class Report(NamedTuple):
     text: str
 
 
+_NO_ERROR = Report(0, "No Error.")
+
+
 def line(*sentences: str) -> str:
     """Sentences joined into one line. Raises ValueError over 250 characters: the instrument would cut it."""
     joined = ";".join(sentences)
@@ -149,6 +152,8 @@ def parse_data(reply: str) -> list[Item] | None:
 
 def parse_report(reply: str) -> Report | None:
     """The error queue's answer `+0,"No Error."`, or None when it is something else."""
+    if reply == '+0,"No Error."':
+        return _NO_ERROR
     match = _ERROR.fullmatch(reply)
     return Report(int(match[1]), match[2]) if match else None
 

@@ -41,15 +41,13 @@ class SmuReading:
     def lines(self, before: list[str], readings: int) -> Iterator[tuple[str, int]]:
         """The sentences `before`, then `readings` readings: (line, how many readings it makes), one line if they fit,
         the first one even if there is none to make."""
-        left, sentences = readings, before
+        left, head = readings, ";".join([*before, ""])  # with a semicolon at its end
         while True:
-            room = self._most
-            if sentences:
-                room -= -(-(len(";".join(sentences)) + 1) // (len(self._once) + 1))
+            room = self._most + -len(head) // (len(self._once) + 1)
             count = min(left, max(0, room))
-            read = [self._on, *[self._once] * count, self._off] if count else []
-            yield flex.line(*sentences, *read, "ERRX?"), count
-            left, sentences = left - count, []
+            read = (self._on, *(self._once,) * count, self._off) if count else ()
+            yield flex.line(head + ";".join((*read, "ERRX?"))), count
+            left, head = left - count, ""
             if not left:
                 return
 
