@@ -23,10 +23,11 @@ public:  # what the tests and benchmarks drive beside our own drivers, in .venv-
 demo: setup  ## program a small network on the virtual bench and write the report
 	@$(BIN)rheostat demo --out build/demo
 
-lint: setup  ## ruff, mypy --strict and the import contracts
+lint: setup  ## ruff, mypy --strict (also as on Windows) and the import contracts
 	$(BIN)ruff check
 	$(BIN)ruff format --check
 	$(BIN)mypy
+	$(BIN)mypy --platform win32 --cache-dir .mypy_cache/windows
 	$(BIN)lint-imports --no-logo
 
 format: setup  ## let ruff format the code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -79,6 +80,71 @@ def test_the_running_daemon_holds_nothing_of_the_client_but_wire_and_curves(tmp_
 def test_every_module_is_small_enough_to_read():
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in SOURCES}
     assert not {name: lines for name, lines in lengths.items() if lines > MAY_BE_LONGER.get(name, LONGEST)}
+
+
+ONE_SYSTEMS_MODULES = {*("fcntl", "pwd", "grp", "resource", "termios", "tty", "pty", "syslog", "msvcrt", "winreg")}
+ONE_SYSTEMS_OPTIONS = {"start_new_session", "pass_fds", "preexec_fn", "process_group", "creationflags"}
+ONE_SYSTEMS_NAMES = {
+    "os": {
+        *("fork", "forkpty", "setsid", "getsid", "setpgid", "setpgrp", "getpgid", "getpgrp", "killpg", "kill", "wait"),
+        *("waitpid", "posix_spawn", "spawnv", "getuid", "geteuid", "getgid", "getegid", "chown", "fchown", "fchmod"),
+        *("mkfifo", "mknod", "set_blocking", "uname", "statvfs", "sync", "fdatasync", "sendfile", "pipe2", "nice"),
+        *("O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "name", "startfile", "pread", "pwrite", "lockf"),
+    },
+    "sys": {"platform", "getwindowsversion"},
+    "signal": {
+        *("SIGKILL", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGCHLD", "SIGPIPE", "SIGSTOP", "SIGBREAK"),
+        *("CTRL_C_EVENT", "CTRL_BREAK_EVENT", "alarm", "setitimer", "pause", "sigwait", "pthread_kill"),
+    },
+    "socket": {"AF_UNIX", "SO_REUSEPORT", "fromfd"},
+    "select": {"select", "poll", "epoll", "kqueue"},
+    "subprocess": {"CREATE_NO_WINDOW", "CREATE_NEW_PROCESS_GROUP", "STARTUPINFO"},
+}
+ONE_SYSTEMS_PLACES = ("/proc", "/dev/", "/sys/", "/etc/", "/tmp", "ipc://")
+SELECTS_SOCKETS = {"hal/rheostat_hal/virtual/sockets.py", "hal/rheostat_hal/bus.py"}  # Windows selects nothing else
+
+
+def one_systems_only(path):
+    """What a module uses that not every operating system has, with its line."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Import(names=names):
+                found = {each.name for each in names} & ONE_SYSTEMS_MODULES
+            case ast.ImportFrom(module=str(module), names=names):
+                found = {each.name for each in names} & ONE_SYSTEMS_NAMES.get(module, set())
+                found |= {module} & ONE_SYSTEMS_MODULES
+            case ast.Attribute(value=ast.Name(id=module), attr=name):
+                found = {f"{module}.{each}" for each in {name} & ONE_SYSTEMS_NAMES.get(module, set())}
+            case ast.keyword(arg=str(name)):
+                found = {name} & ONE_SYSTEMS_OPTIONS
+            case ast.Constant(value=str(text)) if text.startswith(ONE_SYSTEMS_PLACES):
+                found = {text}
+            case _:
+                continue
+        yield from ((name, node.lineno) for name in found)
+
+
+def test_what_only_one_system_has_stands_in_one_module():
+    found = {
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path in SOURCES
+        if path != ROOT / "hal/rheostat_hal/platform.py"
+        for name, line in one_systems_only(path)
+        if not (name == "select.select" and str(path.relative_to(ROOT)) in SELECTS_SOCKETS)
+    }
+    assert not found
+
+
+def test_what_only_one_system_has_is_found(tmp_path):
+    module = tmp_path / "module.py"
+    module.write_text(
+        "import fcntl\nimport os, select, subprocess\nfrom signal import SIGKILL\nos.killpg(1, SIGKILL)\n"
+        "select.select([], [], [])\nsubprocess.Popen([], start_new_session=True)\nopen('/proc/self/status')\n"
+    )
+    names = {name for name, _ in one_systems_only(module)}
+    assert names == {
+        *("fcntl", "SIGKILL", "os.killpg", "select.select", "start_new_session", "/proc/self/status"),
+    }
 
 
 def test_the_top_of_the_tree_holds_the_rooms_and_few_tool_files():

@@ -55,10 +55,11 @@ def complete(address: str) -> str:
 
 
 def data_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """The data folder of a daemon started without --data: $RHEOSTAT_HOME, else below $XDG_DATA_HOME or ~/.local."""
+    """The data folder of a daemon started without --data: $RHEOSTAT_HOME, else in $XDG_DATA_HOME, on
+    Windows in %LOCALAPPDATA%, else in ~/.local/share."""
     if home := environment.get("RHEOSTAT_HOME"):
         return Path(home)
-    base = environment.get("XDG_DATA_HOME")
+    base = environment.get("XDG_DATA_HOME") or environment.get("LOCALAPPDATA")
     return (Path(base) if base else Path.home() / ".local" / "share") / "rheostat"
 
 

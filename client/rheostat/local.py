@@ -6,7 +6,6 @@ import contextlib
 import importlib.util
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -22,9 +21,9 @@ DAEMON_FILE = "daemon.json"
 class LocalDaemon:
     """`rheostatd` with a data folder of its own on a free port; a context manager that stops it in the end.
 
-    It does not share the terminal's Ctrl-C, so that whoever started it decides when it stops. `was_ready`: whether
-    `ready` has seen it ready. Its output goes to <data>/rheostatd.log. `variables` come on top of this process's
-    environment. Raises MissingExtra when the daemon is not installed.
+    It ends with this process, however that ends, and not by the terminal's Ctrl-C: whoever started it decides when it
+    stops. `was_ready`: whether `ready` has seen it ready. Its output goes to <data>/rheostatd.log. `variables` come on
+    top of this process's environment. Raises MissingExtra when the daemon is not installed.
     """
 
     def __init__(self, data: Path, config: Path | None = None, variables: Mapping[str, str] | None = None) -> None:
@@ -35,16 +34,15 @@ class LocalDaemon:
         self.data = data
         self.was_ready = False
         self.log = data / "rheostatd.log"
-        command = [sys.executable, "-m", "rheostatd", "--data", str(data), "--port", "0"]
+        command = [sys.executable, "-m", "rheostatd", "--data", str(data), "--port", "0", "--until-eof"]
         if config is not None:
             command += ["--config", str(config)]
         with self.log.open("w") as output:
             self._process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
                 env={**os.environ, **(variables or {})},
             )
 
@@ -75,19 +73,18 @@ class LocalDaemon:
     def stop(self, patience: float = 15.0) -> bool:
         """Stop it as it likes to be stopped: job cancelled, rig made safe. Returns whether it said that all went well.
 
-        After `patience` s it and all it started are killed; then, as after a crash, nothing is known of the rig.
+        After `patience` s it is killed; then, as after a crash, nothing is known of the rig.
         """
         if not self.was_ready:  # only when it is up does it know how to stop
             with contextlib.suppress(DaemonUnavailable):
                 self.ready(patience)
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(patience)
-            except subprocess.TimeoutExpired:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         return self._process.returncode == 0
 
     def tail(self, lines: int = 15) -> str:

@@ -29,7 +29,7 @@ examples:
 
 When the rig is open it prints one line, for example
   rheostatd ready: tcp://127.0.0.1:7431, 24 devices, virtual bench
-and stays until Ctrl-C or SIGTERM: it then stops the job, makes the rig safe and exits.
+and stays until Ctrl-C, Ctrl-Break or SIGTERM: it then stops the job, makes the rig safe and exits.
 
 exit status: 0 stopped; 2 wrong configuration or a part is not installed; 3 another daemon holds the data folder, an
 instrument or the port; 4 the rig could not be opened; 5 the journal cannot be used; 6 stopped, but the rig may not be
@@ -50,6 +50,8 @@ _RIG = ("structlog", "numba", "scipy", "pyvisa", "pyvisa_py")  # what the rig ex
 def run(signals: EndSignals, arguments: list[str] | None = None) -> int:
     """The exit status. `arguments`: None for those of the process."""
     given = _parser().parse_args(arguments)
+    if given.until_eof:
+        signals.until_eof()
     try:
         _serve(given, signals)
     except errors.DaemonError as error:
@@ -72,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--record", type=Path, metavar="FILE", help="write down what is said to the instruments")
     parser.add_argument("--log-level", choices=log.LEVELS, help="default: info")
     parser.add_argument("--log-json", action="store_true", help="JSON logs also on a terminal")
+    parser.add_argument("--until-eof", action="store_true", help="end when standard input does, and not by Ctrl-C")
     parser.add_argument("--version", action="version", version=f"rheostatd {__version__}")
     return parser
 

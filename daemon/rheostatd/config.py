@@ -23,6 +23,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from rheostat_hal import platform
 from rheostatd.errors import ConfigError, possible
 from rheostatd.log import LEVELS
 
@@ -121,8 +122,7 @@ def _data_folder(given: str) -> Path:
     home = os.environ.get("RHEOSTAT_HOME")
     if home:
         return Path(home).expanduser().absolute()
-    base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(base).expanduser().absolute() / "rheostat"
+    return platform.data_home().expanduser().absolute() / "rheostat"
 
 
 def write_daemon_file(folder: Path, content: dict[str, Any]) -> Path:
@@ -130,5 +130,5 @@ def write_daemon_file(folder: Path, content: dict[str, Any]) -> Path:
     path = folder / DAEMON_FILE
     fresh = path.with_suffix(".new")
     fresh.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(fresh, path)
+    platform.replace(fresh, path)
     return path

@@ -19,6 +19,8 @@ import time
 from functools import cache
 from pathlib import Path
 
+from rheostat_hal import platform
+
 SOURCES = (("rheostat_hal", "models"), ("rheostat_hal", "virtual"), ("rheostatd", "schemes"))
 _FORGOTTEN_AFTER = 30 * 86400.0  # s, a folder that nobody has used for so long goes
 
@@ -53,8 +55,7 @@ def fingerprint() -> str:
 
 
 def _base() -> Path:
-    cache_home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache_home) if cache_home else Path.home() / ".cache") / "rheostat" / "kernels"
+    return platform.cache_home() / "rheostat" / "kernels"
 
 
 def _tidy(current: Path) -> None:

@@ -1,7 +1,7 @@
 """`python -m rheostatd.executor --control ENDPOINT`: the process that alone opens the instruments, and dies safe.
 
 The service starts it, with a pipe as its stdin: when that ends, the service is dead, and the executor stops the line
-that runs, makes the rig safe and exits. SIGTERM and SIGINT do the same.
+that runs, makes the rig safe and exits. A signal to end does the same.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from types import FrameType
 
 import structlog
 
+from rheostat_hal import platform
 from rheostatd.executor.control import Control
 from rheostatd.executor.estop import Guard
 from rheostatd.log import configure
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure()
     guard = Guard()
     guard.start()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in platform.END_SIGNALS:
         signal.signal(number, _ender(guard))
     threading.Thread(target=_watch_stdin, args=(guard,), name="stdin", daemon=True).start()
     control = Control(options.control)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from rheostat import wire
+from rheostat_hal import platform
 from rheostatd.errors import JournalCorrupt, JournalError, JournalFull
 
 _NEW = ".new-"
@@ -41,7 +42,7 @@ class ArrayFiles:
         try:
             hashes = {name: self._write(array) for name, array in arrays.items()}
             if arrays:
-                sync_folder(self.folder)
+                platform.sync_folder(self.folder)
         except OSError as error:
             if error.errno in _FULL:
                 raise JournalFull(f"no room for an array in {self.folder}: {error.strerror}") from error
@@ -91,7 +92,7 @@ class ArrayFiles:
                 file.write(raw)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            platform.replace(temporary, path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
@@ -100,14 +101,3 @@ class ArrayFiles:
         """Removes what a crash left half written. For the process that starts first, alone with the folder."""
         for path in self.folder.glob(f"{_NEW}*"):
             path.unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes new names in a folder durable, where the system can (Windows cannot open a folder)."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

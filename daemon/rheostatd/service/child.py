@@ -13,8 +13,9 @@ import structlog
 import zmq
 
 from rheostat import wire
+from rheostat_hal import platform
 from rheostatd import messages
-from rheostatd.locks import Lock, child_options
+from rheostatd.locks import Lock
 
 log = structlog.get_logger()
 
@@ -54,7 +55,8 @@ class ExecutorLink:
             [sys.executable, *program, "--control", f"tcp://127.0.0.1:{port}"],
             stdin=subprocess.PIPE,
             stdout=sys.stderr.fileno(),  # the service's own stdout carries one line, for whoever started it
-            **child_options((lock,) if lock else ()),
+            # the service tells it of a Ctrl-C itself; the lock is held until it has ended, too
+            **platform.apart((lock.descriptor,) if lock else ()),
         )
         watch(self.process, ended)
 

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 import zmq
 
+from rheostat_hal import platform
 from rheostat_hal.bench import Bench
 from rheostatd.config import DAEMON_FILE, Settings, write_daemon_file
 from rheostatd.errors import DaemonError, ExecutorFailed, Locked, PortTaken, RigUnsafe
@@ -71,14 +72,14 @@ class Daemon:
         return self._front.address
 
     def run(self, announce: Callable[[str], Any], signals: EndSignals) -> None:
-        """Until SIGINT or SIGTERM. `announce` gets one line when the rig is ready.
+        """Until a signal or the end of standard input asks for the end. `announce` gets one line when the rig is ready.
 
         Raises ExecutorFailed when the rig could not be opened at all, RigUnsafe when it could not be left safe.
         """
         self._said = announce
         self._lock.describe(address=self.address)
         previous = signal.set_wakeup_fd(self._mailbox.sender.fileno(), warn_on_full_buffer=False)
-        signals.tell(self._signal)
+        signals.tell(self._asked)
         try:
             self._supervisor.start()
             self._loop()
@@ -158,9 +159,9 @@ class Daemon:
             )
             self._stop("the rig could not be opened")
 
-    def _signal(self, number: int) -> None:
+    def _asked(self, why: str) -> None:
         """Runs between two steps of the loop's thread. A second signal changes nothing: safety is not skipped."""
-        self._mailbox.post(lambda: self._stop(signal.Signals(number).name))
+        self._mailbox.post(lambda: self._stop(why))
 
     def _stop(self, why: str) -> None:
         if self._conductor.stopping:
@@ -176,7 +177,7 @@ class Daemon:
         self._running = False
 
     def _close(self) -> None:
-        (self._settings.folder / DAEMON_FILE).unlink(missing_ok=True)
+        platform.remove(self._settings.folder / DAEMON_FILE)
         self._front.close()
         self._journal.close()
         self._context.destroy(linger=500)

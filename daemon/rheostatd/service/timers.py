@@ -63,8 +63,8 @@ class Mailbox:
         self._callbacks.put(callback)
         try:
             self.sender.send(b"\0")
-        except BlockingIOError:
-            return  # full of wake-ups already: the loop will come
+        except OSError:
+            return  # full of wake-ups already: the loop will come; or closed: it has ended
 
     def run(self) -> None:
         with contextlib.suppress(BlockingIOError):  # emptied

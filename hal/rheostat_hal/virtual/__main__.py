@@ -1,6 +1,6 @@
 """`python -m rheostat_hal.virtual`: the virtual bench as a process of its own.
 
-Prints where each of its instruments answers, one a line, then `ready`, and serves until SIGINT, SIGTERM or, with
+Prints where each of its instruments answers, one a line, then `ready`, and serves until a signal to end or, with
 --until-eof, the end of its standard input. When it cannot start it prints one line `error ...` and exits with 2. Logs
 go to stderr.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from rheostat_hal import bench
+from rheostat_hal import bench, platform
 from rheostat_hal.errors import HalError
 from rheostat_hal.virtual.flex.server import HOLD
 from rheostat_hal.virtual.parts import VirtualInstruments
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = _arguments(arguments)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in platform.END_SIGNALS:
         signal.signal(number, lambda *_: stop.set())
     try:
         chosen = bench.load(given.bench)

@@ -11,6 +11,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
+from rheostat_hal import platform
 from rheostat_hal.errors import BenchError
 from rheostat_hal.models import hfs2, rng, tio2x
 
@@ -73,7 +74,7 @@ class Die:
                 )
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(name, path)
+            platform.replace(name, path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise

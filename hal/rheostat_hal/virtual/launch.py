@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import select
 import subprocess
 import sys
-import time
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from rheostat_hal import platform
 from rheostat_hal.errors import BusUnavailable
 
 START_TIMEOUT = 60.0  # s: without compiled kernels in the cache the first start takes several seconds
@@ -74,8 +73,8 @@ def launch(
             command += [option, str(value)]
     if real_time:
         command.append("--real-time")
-    # a process group of its own: Ctrl-C is for the parent, which makes the instruments safe before they go
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+    # Ctrl-C is for the parent, which makes the instruments safe before they go
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **platform.apart())
     try:
         names = _resources(process)
     except BaseException:
@@ -90,16 +89,22 @@ def launch(
 
 def _resources(process: subprocess.Popen[bytes]) -> dict[str, str]:
     assert process.stdout is not None
-    deadline = time.monotonic() + START_TIMEOUT
-    said = b""
-    while not said.endswith(b"ready\n"):
-        if not select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
-            raise BusUnavailable(f"the virtual bench says nothing for {START_TIMEOUT:g} s")
-        chunk = os.read(process.stdout.fileno(), 4096)
-        if not chunk:
-            reason = said.decode("utf-8", "replace").removeprefix("error ").strip()
-            raise BusUnavailable(
-                f"the virtual bench does not start: {reason or f'it ended with status {process.wait()}, see its log'}"
-            )
-        said += chunk
-    return dict(line.split(" ", 1) for line in said.decode().splitlines()[:-1])
+    overdue = threading.Event()
+
+    def give_up() -> None:
+        overdue.set()
+        process.kill()  # whose end is the end of its output
+
+    too_long = threading.Timer(START_TIMEOUT, give_up)
+    too_long.start()
+    said: list[str] = []
+    for line in iter(process.stdout.readline, b""):
+        said.append(line.decode("utf-8", "replace").strip())
+        if said[-1] == "ready":
+            too_long.cancel()
+            return dict(each.split(" ", 1) for each in said[:-1])
+    too_long.cancel()
+    if overdue.is_set():
+        raise BusUnavailable(f"the virtual bench says nothing for {START_TIMEOUT:g} s")
+    reason = " ".join(said).removeprefix("error ") or f"it ended with status {process.wait()}, see its log"
+    raise BusUnavailable(f"the virtual bench does not start: {reason}")
