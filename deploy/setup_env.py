@@ -3,8 +3,9 @@
     python3 deploy/setup_env.py            what the demo needs
     python3 deploy/setup_env.py --bench    besides, `.venv-bench`: public drivers that tests and benchmarks drive
 
-For POSIX systems, as make is; on Windows pip installs the parts (README). Needs Python 3.11 or newer, pip and, where aihwkit has no wheel, a C++ compiler; uses the standard library only. It
-may be interrupted and run again at any time, and does nothing when nothing has changed since it last finished.
+For POSIX systems, as make is; on Windows pip installs the parts (README). Needs Python 3.11 or newer, pip and, where
+aihwkit has no wheel, a C++ compiler; uses the standard library only. It may be interrupted and run again at any time,
+and does nothing when nothing has changed since it last finished.
 """
 
 from __future__ import annotations
