@@ -99,12 +99,22 @@ def _bench(root: Table) -> Bench:
         devices = four_terminal(entries, switch, windows)
     else:
         devices = two_terminal(entries, switch, windows, lines)
-    root.ignore("virtual", "wgfmu", "spgu", "lines")
+    schemes = _schemes(root.table("schemes")) if "schemes" in root else ()
+    root.ignore("virtual", "wgfmu", "spgu", "lines", "schemes")
     root.finish()
     return Bench(
         name, analyser, switch, devices, tuple(windows.items()), limits, virtual, library,
-        lines=() if lines is None else tuple(lines.places.items()), wgfmu=wgfmu, spgu=spgu,
+        lines=() if lines is None else tuple(lines.places.items()), wgfmu=wgfmu, spgu=spgu, schemes=schemes,
     )  # fmt: skip
+
+
+def _schemes(table: Table) -> tuple[tuple[str, tuple[tuple[str, float], ...]], ...]:
+    """Which schemes and parameters there are is not known here: the daemon checks that."""
+    found = []
+    for scheme in table.left:
+        entry = table.table(scheme)
+        found.append((scheme, tuple((parameter, entry.number(parameter)) for parameter in entry.left)))
+    return tuple(found)
 
 
 def _virtual(table: Table) -> Virtual:

@@ -127,7 +127,8 @@ class Virtual:
 @dataclass(frozen=True, slots=True)
 class Bench:
     """`lines`: of a crossbar, name -> slot and column of the matrix card they are wired to ("101"); none of them for
-    four-terminal devices. `wgfmu`, `spgu`: the fast source that writes, where there is one."""
+    four-terminal devices. `wgfmu`, `spgu`: the fast source that writes, where there is one. `schemes`: name -> the
+    parameters that suit these devices, for programs that do not say others."""
 
     name: str
     analyser: Analyser
@@ -140,6 +141,7 @@ class Bench:
     lines: tuple[tuple[str, str], ...] = ()
     wgfmu: Wgfmu | None = None
     spgu: Spgu | None = None
+    schemes: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
 
     @property
     def topology(self) -> Topology:

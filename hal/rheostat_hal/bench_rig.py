@@ -21,6 +21,7 @@ from rheostat_hal.bus_replay import RecordingBus
 from rheostat_hal.drivers.b1500a import B1500A
 from rheostat_hal.drivers.engine import Engine
 from rheostat_hal.drivers.k3706a import K3706A
+from rheostat_hal.drivers.spgu import SpguAnalyser
 from rheostat_hal.errors import BusAborted, HalError, RefusedError, UnsafeError
 from rheostat_hal.rig import Measure
 from rheostat_hal.values import DeviceAddress, Event, InstrumentIdentity, Pulse
@@ -228,6 +229,8 @@ class BenchRig:
 
 def engine_of(bench: Bench, bus: Bus) -> Engine:
     """The driver of what writes on this bench, over the analyser's bus."""
+    if bench.spgu is not None:
+        return SpguAnalyser(bus, bench.analyser, bench.spgu, bench.limits)
     if bench.wgfmu is None:
         return B1500A(bus, bench.analyser, bench.limits)
     # only a bench that has one waits for its driver; only a virtual one knows the stand-in

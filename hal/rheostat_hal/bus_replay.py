@@ -1,8 +1,9 @@
 """Dialogues with instruments as text: recorded from real buses, played back against drivers.
 
-One line each: `> sent`, `< answered`, `! silence` (a read that timed out), `! lost` (the connection broke), `! cleared`,
-`! aborted` (by another thread). In a dialogue of several instruments the name of one comes first, and the lines stand in
-the order in which they happened: `analyser > *IDN?`. Blank lines and lines that begin with # are comments.
+One line each: `> sent`, `< answered`, `! silence` (a read that timed out), `! lost` (the connection broke),
+`! cleared`, `! aborted` (by another thread). In a dialogue of several instruments the name of one comes first, and the
+lines stand in the order in which they happened: `analyser > *IDN?`. Blank lines and lines that begin with # are
+comments.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from rheostat_hal.bench import Bench, load, with_resources
 from rheostat_hal.bench_rig import open_rig
 from rheostat_hal.errors import HalError
 from rheostatd import messages
-from rheostatd.errors import DaemonError
+from rheostatd.errors import ConfigError, DaemonError
 from rheostatd.executor.answers import answer_dry, fetch_trace
 from rheostatd.executor.control import Control
 from rheostatd.executor.estop import Guard
@@ -30,7 +30,7 @@ from rheostatd.executor.warm import warm_behind
 from rheostatd.journal.pulses import PulseRecord
 from rheostatd.locks import lock_instrument
 from rheostatd.recording import Recording
-from rheostatd.schemes.registry import SCHEMES
+from rheostatd.schemes.registry import SCHEMES, build
 
 log = structlog.get_logger()
 
@@ -47,6 +47,7 @@ def opened(control: Control, guard: Guard, command: messages.Open) -> Iterator[S
 
     Raises HalError (also when the rig could not be left safe) and DaemonError."""
     bench = with_resources(load(command.bench), **command.resources)
+    check_schemes(bench)
     with contextlib.ExitStack() as stack:
         for resource in dict.fromkeys((bench.analyser.resource, bench.switch.resource)):
             stack.callback(lock_instrument(resource).release)
@@ -63,6 +64,15 @@ def opened(control: Control, guard: Guard, command: messages.Open) -> Iterator[S
         station = Station(bench, rig, ledger, control, guard, sleep=_sleep_of(bench, command.real_time))
         station.tables.extend(ledger.ask(PulseRecord.tables))
         yield station
+
+
+def check_schemes(bench: Bench) -> None:
+    """The parameters that the bench file gives the schemes. Raises ConfigError, naming the table."""
+    for name, parameters in bench.schemes:
+        try:
+            build(name, dict(parameters))
+        except ValueError as error:
+            raise ConfigError(f"the bench file: [schemes.{name}]: {error}") from error
 
 
 def _sleep_of(bench: Bench, real_time: bool) -> Callable[[float], None]:

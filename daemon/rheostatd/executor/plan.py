@@ -23,14 +23,13 @@ from rheostatd.executor.requests import (
     check_train,
 )
 from rheostatd.executor.station import Station
+from rheostatd.schemes import incremental
 
-DEFAULT_STEP = (
-    0.25  # ohm per pulse where no calibration says more: the paper's mean over the window (140 ohm, 540 pulses)
-)
 DEFAULT_WIDTH = 0.8  # s, the paper's write pulse
 LANDING = 3  # pulses that a target takes beyond the way to it: smaller steps, a turn
 READINGS = 3  # of an event, on average, with those that accept a target
-OVERHEAD = 0.01  # s of an event beside pulse and readings (the pulse period is 10 ms longer than the pulse)
+# s of an event beside pulse and readings: the pulse period of an SMU is 10 ms longer than the pulse
+OVERHEAD = {"smu": 0.01, "spgu": 0.01, "wgfmu": 1e-4}
 ROUTE = 0.01  # s
 NOT_VERIFIED = "a train is applied as it is: nothing looks at the readings before its end"
 ACROSS = 400  # write pulses from one end of the window to the other at +6 V or -6 V (0.8 s)
@@ -76,12 +75,15 @@ def plan(station: Station, spec: wire.Spec, arrays: wire.Arrays) -> wire.Plan:
 
 def _program(station: Station, programme: Programme) -> wire.Plan:
     table = programme.table
-    step = table.info.step if table is not None else (DEFAULT_STEP, DEFAULT_STEP)
     width = table.info.width if table is not None else DEFAULT_WIDTH
+    if isinstance(programme.settings, incremental.Settings):  # it grows from the first width as far as it has to
+        width = math.sqrt(programme.settings.start_width * station.bench.limits.max_width)
     width = float(getattr(programme.settings, "width", width))
     down = up = 0.0
     for visiting in programme.visits:
         fall, rise = _way(station, programme, visiting)
+        level = 2.0 * station.window(visiting.device).half_level  # about what a pulse is chosen to move
+        step = table.info.step if table is not None else (level, level)
         down += fall / step[0]
         up += rise / step[1]
     landing = LANDING * len(programme.targets)
@@ -129,7 +131,8 @@ def pulse_energy(table: wire.FeedforwardTable, write_to_read: float) -> tuple[fl
 def _plan(
     station: Station, total: int, pulses: int, width: float, devices: int, energy: float | None, risks: Iterable[str]
 ) -> wire.Plan:
-    seconds = devices * ROUTE + pulses * (width + OVERHEAD + READINGS * station.read_time)
+    overhead = OVERHEAD[station.bench.source]
+    seconds = devices * ROUTE + pulses * (width + overhead + READINGS * station.read_time)
     return wire.Plan(total=total, pulses=pulses, rig_time=seconds, energy=energy, risks=tuple(risks))
 
 

@@ -71,7 +71,7 @@ def check_program(station: Station, spec: wire.Program, arrays: wire.Arrays) -> 
     if spec.scheme not in SCHEMES:
         raise UnknownScheme(f"no scheme {spec.scheme!r}: {possible(spec.scheme, SCHEMES)}")
     try:
-        settings = build(spec.scheme, spec.parameters)
+        settings = build(spec.scheme, {**dict(station.schemes.get(spec.scheme, ())), **spec.parameters})
     except ValueError as error:
         raise BadParameter(f"scheme {spec.scheme}: {error}") from error
     table = find_table(station, spec.table, spec.devices)

@@ -35,6 +35,7 @@ class Station:
         self.latch = Latch(self.rig, self.guard, self.control)
         self.envelope = Envelope(self.bench.limits, self.bench.topology)
         self.windows: dict[str, Window] = dict(self.bench.windows)
+        self.schemes = dict(self.bench.schemes)
         self.addresses = {device.name: device for device in self.bench.devices}
         self._loaded: dict[str, wire.FeedforwardTable] = {}
 
