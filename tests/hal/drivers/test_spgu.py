@@ -1,19 +1,21 @@
-"""The SPGU as a source of write pulses: its exact lines, and what arrives at a device of the virtual bench."""
+"""The SPGU as source of write pulses: its exact lines, what arrives at a device, a whole rig of the virtual bench."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from rheostat_hal import bench
+from rheostat_hal.bench_rig import BenchRig, open_rig
 from rheostat_hal.bus import VisaBus
 from rheostat_hal.bus_replay import ReplayBus
 from rheostat_hal.drivers.spgu import SpguAnalyser
 from rheostat_hal.errors import IdentityError, InstrumentError, RefusedError, ReplyError, UnsafeError
-from rheostat_hal.values import Pulse, Status
+from rheostat_hal.values import Event, Pulse, Status
 from rheostat_hal.virtual.parts import VirtualInstruments
 from tests.hal.virtual.spgu_bench import D1, PULSER, ROW, crossbar
 
@@ -304,3 +306,71 @@ def test_an_abort_from_another_thread_leaves_the_generator_idle_at_0_v(
     analyser.zero()
     assert not instruments.analyser.spgus.running
     assert instruments.world.solution().voltages[instruments.world.index[PULSER]] == 0.0
+
+
+# ---- a whole rig ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def hfs2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[BenchRig, VirtualInstruments]]:
+    wanted = crossbar(tmp_path_factory.mktemp("bench"), "hfs2-2t")
+    made = VirtualInstruments(wanted)
+    rig = open_rig(bench.with_resources(wanted, made.flex.resource, made.tsp.resource))
+    yield rig, made
+    rig.close()
+    made.close()
+
+
+def conductance(event: Event) -> float:
+    return 1.0 / event.resistances[-1]
+
+
+def test_the_rig_is_written_by_what_its_bench_file_says(hfs2: tuple[BenchRig, VirtualInstruments]) -> None:
+    rig, _ = hfs2
+    assert isinstance(rig.analyser, SpguAnalyser)
+    assert dict(rig.identities[0].modules) == {1: "B1525A", 3: "B1517A", 4: "B1517A"}
+
+
+def test_pulses_move_the_device_that_is_routed_and_reads_do_not(hfs2: tuple[BenchRig, VirtualInstruments]) -> None:
+    rig, made = hfs2
+    rig.route("D1")
+    other = made.die.resistance(1)
+    before = rig.read(3)
+    assert conductance(before) == pytest.approx(1.0 / made.die.resistance(0), rel=0.01)
+    assert conductance(rig.read(1)) == pytest.approx(conductance(before), rel=2e-3)
+    potentiated = rig.train([Pulse(0.95, 300e-9)] * 10)
+    depressed = rig.train([Pulse(-0.95, 300e-9)] * 10)
+    assert conductance(before) + 3e-4 < conductance(potentiated[-1])
+    assert conductance(depressed[-1]) < conductance(potentiated[-1]) - 5e-4
+    assert made.die.resistance(1) == other
+
+
+def test_the_energy_is_estimated_from_the_readings(hfs2: tuple[BenchRig, VirtualInstruments]) -> None:
+    rig, _ = hfs2
+    rig.route("D2")
+    before = rig.read(1)
+    event = rig.apply(Pulse(0.9, 250e-9), 1)
+    mean = 0.5 * (conductance(before) + conductance(event))
+    assert event.energy == pytest.approx(mean * 0.9**2 * 240e-9)
+
+
+def test_relays_and_selector_never_switch_under_voltage(hfs2: tuple[BenchRig, VirtualInstruments]) -> None:
+    rig, made = hfs2
+    rig.route("D1")
+    rig.apply(Pulse(0.9, 250e-9), 1)
+    rig.route("D2")
+    rig.make_safe()
+    assert made.world.hot_switchings == 0
+    assert made.world.wiring.closed == ()
+    assert not any(channel.on for channel in made.analyser.spgus.channels.values())
+
+
+def test_a_rig_without_the_write_module_is_an_identity_error(tmp_path: Path) -> None:
+    wanted = crossbar(tmp_path, "hfs2-2t")
+    made = VirtualInstruments(
+        dataclasses.replace(wanted, spgu=None, analyser=dataclasses.replace(wanted.analyser, smus=())),
+        modules=("0", "0", "B1517A", "B1517A"),
+    )
+    with pytest.raises(IdentityError, match="the write channel is wired to slot 1, which holds no module"):
+        open_rig(bench.with_resources(wanted, made.flex.resource, made.tsp.resource))
+    made.close()

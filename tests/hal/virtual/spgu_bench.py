@@ -36,8 +36,8 @@ max_energy_j = 1e-3
 max_pulses_per_device = 10000
 read_voltage_v = 0.1
 [windows.x]
-lrs_ohm = 500.0
-hrs_ohm = 1000.0
+lrs_ohm = 250.0
+hrs_ohm = 400.0
 [[devices]]
 name = "D1"
 kind = "x"
@@ -49,12 +49,13 @@ kind = "x"
 row = "r2"
 column = "c2"
 [virtual]
-model = "tio2x-4t"
+model = "{model}"
 seed = 5
 """
 
 
-def crossbar(folder: Path) -> Bench:
-    path = folder / "crossbar.toml"
-    path.write_text(TEXT)
+def crossbar(folder: Path, model: str = "tio2x-4t") -> Bench:
+    """A four-terminal device with its terminals joined in pairs is a resistor of 120 ohm that nothing moves."""
+    path = folder / f"{model}.toml"
+    path.write_text(TEXT.replace("{model}", model))
     return bench.load(path)
