@@ -123,7 +123,7 @@ def _virtual(table: Table) -> Virtual:
         seed=table.integer("seed", 0, 2**63 - 1),
         real_time=table.flag("real_time", False),
         backend=table.text("backend", "@py"),
-        spread=table.number("spread", at_most=1.0) if "spread" in table else None,
+        spread=table.number("spread", at_most=1.0, zero=True) if "spread" in table else None,
     )
     table.finish()
     return virtual

@@ -52,12 +52,12 @@ class Table:
             self.fail(key, f"{value!r} is not one of {', '.join(map(repr, known))}{hint(value, known)}")
         return value
 
-    def number(self, key: str, default: float | None = None, *, at_most: float = math.inf) -> float:
-        """A positive, finite number."""
+    def number(self, key: str, default: float | None = None, *, at_most: float = math.inf, zero: bool = False) -> float:
+        """A positive, finite number; or 0, where that means something."""
         value = self._take(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
             self.fail(key, f"must be a number, not {value!r}")
-        if not (math.isfinite(value) and value > 0):
+        if not (math.isfinite(value) and (value > 0 or (zero and value == 0))):
             self.fail(key, f"must be a positive number, not {value!r}")
         if value > at_most:
             self.fail(key, f"must be at most {at_most:g}, not {value!r}")
