@@ -145,8 +145,10 @@ class B1500A(FlexLink):
         """The pulse as it can be programmed, its sentences, its period. Raises RefusedError outside the limits."""
         self._check(pulse.voltage, pulse.width)
         width, voltage = round(pulse.width, 4), round(pulse.voltage, 3)  # to 0.1 ms and 1 mV
-        self._check(voltage, width)  # a limit may lie between two steps of the instrument
-        programmed = Pulse(voltage, width)
+        programmed = pulse
+        if voltage != pulse.voltage or width != pulse.width:
+            self._check(voltage, width)  # a limit may lie between two steps of the instrument
+            programmed = Pulse(voltage, width)
         t2, t4, code, compliance = self._t2, self._t4, self._write_range, self._limits.compliance
         if width > HARDWARE_TIMED:
             held = flex.pauses(width)

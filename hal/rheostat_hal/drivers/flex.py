@@ -49,7 +49,7 @@ class Report(NamedTuple):
     text: str
 
 
-_NO_ERROR = Report(0, "No Error.")
+NO_ERROR = '+0,"No Error."'  # nearly every answer to ERRX?
 
 
 def line(*sentences: str) -> str:
@@ -152,8 +152,6 @@ def parse_data(reply: str) -> list[Item] | None:
 
 def parse_report(reply: str) -> Report | None:
     """The error queue's answer `+0,"No Error."`, or None when it is something else."""
-    if reply == '+0,"No Error."':
-        return _NO_ERROR
     match = _ERROR.fullmatch(reply)
     return Report(int(match[1]), match[2]) if match else None
 

@@ -95,6 +95,9 @@ class FlexLink:
         try:
             while missing or not reported:
                 reply = self.bus.read(duration + self._timeout)
+                if reply == flex.NO_ERROR and not reported:
+                    reported = True
+                    continue
                 data = flex.parse_data(reply)
                 if data is not None:
                     for item in data:
