@@ -21,6 +21,7 @@ from rheostat_hal.virtual.flex.sources import MultiPulse, PulseSource, Sampling,
 from rheostat_hal.virtual.flex.spgu import SpguChannel, Spgus
 from rheostat_hal.virtual.world import World
 
+NOT_KEPT = ("ST", "DO", "RU", "SCR", "*RST", "AB")  # in the program memory
 Numbers = tuple[float, ...]
 
 
@@ -85,6 +86,8 @@ class Analyser:
         self.lock = threading.Lock()
         self.errors = ErrorQueue()
         self.interlock_closed = False
+        self.programs: dict[int, list[str]] = {}
+        self.storing: int | None = None  # the program that is being sent
         kinds = {slot: SMUS[model] for slot, model in enumerate(self.modules, 1) if model in SMUS}
         self.smus = {slot: Smu(slot, kind, world) for slot, kind in kinds.items()}
         self.spgus = Spgus.of(self.modules, world)
@@ -123,29 +126,44 @@ class Analyser:
         self.port = port
         try:
             for text in parser.split(line):
-                name, numbers = parser.parse(text)
-                entry = COMMANDS.get(name)
-                if entry is None:
-                    raise FlexError(100)
-                if len(numbers) < entry.least:
-                    raise FlexError(103)
-                if len(numbers) > entry.most:
-                    raise FlexError(120)
-                entry.run(self, numbers)
+                if self.storing is None:
+                    self.carry_out(*parser.parse(text))
+                else:
+                    self._keep(text, self.storing)
         except FlexError as error:
             self.errors.add(error)
 
+    def carry_out(self, name: str, numbers: Numbers) -> None:
+        """One command. FlexError 100, 103, 120, or its own."""
+        entry = COMMANDS.get(name)
+        if entry is None:
+            raise FlexError(100)
+        if len(numbers) < entry.least:
+            raise FlexError(103)
+        if len(numbers) > entry.most:
+            raise FlexError(120)
+        entry.run(self, numbers)
+
+    def _keep(self, text: str, number: int) -> None:
+        """A command for the program memory. FlexError 100, 160, 162, which end the program (assumed)."""
+        self.storing = None
+        name, _ = parser.parse(text)
+        if name == "END":
+            return
+        if name not in COMMANDS:
+            raise FlexError(100)
+        if name in NOT_KEPT or name.endswith("?"):
+            raise FlexError(160 if name == "ST" else 162)
+        self.programs[number].append(text)
+        self.storing = number
+
     def smu(self, channel: float, *, on: bool = False) -> Smu:
         """The SMU of channel n or n01. FlexError 121, 153; 200 if it must be `on` and is not."""
-        number = int(channel)
-        if number > 100:
-            number, sub = divmod(number, 100)
-            if sub != 1:
-                raise FlexError(121)
-        if (number != channel and number * 100 + 1 != channel) or not 1 <= number <= 10:
+        number, sub = divmod(int(channel), 100) if channel > 100 else (int(channel), 1)
+        if channel != int(channel) or sub not in (1, 2) or not 1 <= number <= 10:
             raise FlexError(121)
         smu = self.smus.get(number)
-        if smu is None:
+        if smu is None or sub != 1:
             raise FlexError(153)
         if on and not smu.on:
             raise FlexError(200)

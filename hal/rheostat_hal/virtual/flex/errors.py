@@ -23,6 +23,9 @@ TEXTS = {
     130: "Start and stop must be same polarity.",
     150: "Command input buffer is full.",
     153: "No module for the specified channel.",
+    160: "Incorrect ST execution.",  # *
+    161: "Incorrect END execution.",  # *
+    162: "Incorrect command for program memory.",  # *
     200: "Output channel not enabled.",
     201: "Compliance must be set.",
     202: "Interlock circuit must be closed.",
