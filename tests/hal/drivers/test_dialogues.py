@@ -22,90 +22,17 @@ from rheostat_hal.errors import (
     UnsafeError,
 )
 from rheostat_hal.values import Pulse, Status
+from tests.hal.dialogues.play import part
 
 BENCH = bench.load()
 OK = '< +0,"No Error."'
-ANALYSER_IDENTITY = f"""
-! cleared
-> *IDN?
-< Agilent Technologies,B1500A,MY55231213,A.06.02.2023.0401
-> ERRX?
-{OK}
-"""
-MODULES = """
-> UNT? 0
-< B1517A,0;B1517A,0;B1517A,0;B1517A,0;0,0;0,0;0,0;0,0;0,0;0,0
-"""
-OUTPUTS_OFF = """
-> *LRN? 0
-< CL
-"""
-SWITCH_OFF = f"""
-> CL;ERRX?
-{OK}
-{OUTPUTS_OFF}
-"""
-CONFIGURE = f"""
-> *RST;ERRX?
-{OK}
-> FMT 1,0;AAD 3,1;AIT 1,1,11;CMM 2,1;CMM 4,1;RI 2,-19;RI 4,-19;ERRX?
-{OK}
-"""
-READY = f"""
-> CN 1,2,3,4;MM 27,2,4;DV 1,200,0,0.1;DV 2,200,0,0.1;DV 3,200,0,0.1;DV 4,200,0,0.1;TV 1,20;TV 2,20;TV 3,20;TV 4,20;ERRX?
-< NAV+0.00000E+00
-< NBV+1.00000E-04
-< NCV-2.00000E-04
-< NDV+0.00000E+00
-{OK}
-"""
-SAFE_FROM_ON = f"""
-> DZ 1,2,3,4;TV 1,20;TV 2,20;TV 3,20;TV 4,20;ERRX?
-< NAV+0.00000E+00
-< NBV+0.00000E+00
-< NCV+0.00000E+00
-< NDV+0.00000E+00
-{OK}
-"""
-PULSE_LINE = (
-    "MCPT 0,0;MCPNT 2,0,0.8;MCPNT 4,0,0.8;MCPNX 1,2,1,200,0,3.125,0.1;MCPNX 2,4,1,200,0,3.125,0.1;XE;"
-    "DV 1,5,0.1,0.1;TI 3,-17;TI 3,-17;DV 1,5,0;ERRX?"
-)
-EVENT = f"""
-> {PULSE_LINE}
-< NBI+1.90000E-02,NDI+1.80000E-02
-< NCI-1.25000E-04
-< NCI-1.25010E-04
-{OK}
-"""
-SWITCH_IDENTITY = """
-! cleared
-> localnode.prompts=0 localnode.showerrors=0 print('rheostat-1')
-< rheostat-1
-> print(errorqueue.next())
-< 0.00000e+00	Queue Is Empty	0.00000e+00	0.00000e+00
-> *IDN?
-< KEITHLEY INSTRUMENTS INC.,MODEL 3706A-SNFP,04447336,01.56a
-> print(slot[1].idn,slot[2].idn,slot[3].idn,slot[4].idn,slot[5].idn,slot[6].idn)
-< {cards}
-""".format(cards="\t".join(f"3730,6x16 High Density Matrix,01.40h,444733{n}" for n in range(6)))
-OPEN_ALL = """
-> channel.open('allslots') local c=channel.getclose('allslots') print(c,c,errorqueue.count)
-< nil	nil	0.00000e+00
-"""
-ROUTE_LINE = (
-    "channel.open('allslots') local o=channel.getclose('allslots') if o==nil then "
-    "channel.close('1101,1202,1303,1404') end print(o,channel.getclose('allslots'),errorqueue.count)"
-)
-ROUTE = f"""
-> {ROUTE_LINE}
-< nil	1101;1202;1303;1404	0.00000e+00
-"""
-OPENED = (ANALYSER_IDENTITY + MODULES + OUTPUTS_OFF + SWITCH_OFF + CONFIGURE, SWITCH_IDENTITY + OPEN_ALL)
-SECURED = (
-    ANALYSER_IDENTITY + OUTPUTS_OFF + SWITCH_OFF,
-    SWITCH_IDENTITY.split("> *IDN?")[0].replace("-1", "-2") + OPEN_ALL,
-)
+OPENED = part("connect", "analyser"), part("connect", "switch")
+READY, ROUTE = part("route", "analyser"), part("route", "switch")
+EVENT = part("apply", "analyser")
+SAFE, OPEN_ALL = part("safe", "analyser"), part("safe", "switch")
+SECURED = part("secured", "analyser"), part("secured", "switch")
+CONFIRM_ZERO = SAFE.split("> CL;")[0]
+PULSE_LINE, ROUTE_LINE = (dialogue.split("\n")[0].removeprefix("> ") for dialogue in (EVENT, ROUTE))
 
 
 def rig_playing(analyser: str = "", switch: str = "") -> tuple[BenchRig, ReplayBus, ReplayBus]:
@@ -256,7 +183,7 @@ def test_a_limit_between_two_steps_of_the_instrument_is_not_rounded_up(pulse: Pu
 
 
 def test_mode_and_timing_of_pulses_are_sent_again_after_the_outputs_were_off() -> None:
-    again = READY + EVENT + SAFE_FROM_ON + SWITCH_OFF
+    again = READY + EVENT + SAFE
     rig, analyser, switch = rig_playing(again + again, ROUTE + OPEN_ALL + ROUTE + OPEN_ALL)
     for _ in range(2):
         rig.route("A1")
@@ -266,14 +193,14 @@ def test_mode_and_timing_of_pulses_are_sent_again_after_the_outputs_were_off() -
 
 
 def test_making_safe_confirms_0_v_opens_reads_back_and_switches_off() -> None:
-    rig, analyser, switch = rig_playing(READY + SAFE_FROM_ON + SWITCH_OFF, ROUTE + OPEN_ALL)
+    rig, analyser, switch = rig_playing(READY + SAFE, ROUTE + OPEN_ALL)
     rig.route("A1")
     rig.make_safe()
     finish(analyser, switch)
 
 
 def test_relays_stay_as_they_are_when_0_v_cannot_be_confirmed() -> None:
-    stuck = SAFE_FROM_ON.replace("NBV+0.00000E+00", "NBV+6.99900E+00")
+    stuck = CONFIRM_ZERO.replace("NBV+0.00000E+00", "NBV+6.99900E+00")
     rig, analyser, switch = rig_playing(READY + stuck, ROUTE)
     rig.route("A1")
     with pytest.raises(UnsafeError, match=r"SMU 2 is at 6\.999 V"):
@@ -282,7 +209,8 @@ def test_relays_stay_as_they_are_when_0_v_cannot_be_confirmed() -> None:
 
 
 def test_no_relay_moves_for_a_route_when_0_v_cannot_be_confirmed() -> None:
-    still_up = ANALYSER_IDENTITY + OUTPUTS_OFF.replace("CL", "CN1,2,3,4") + SAFE_FROM_ON.replace("NBV+0", "NBV+6")
+    found_on = SECURED[0].split("> CL;")[0].replace("< CL", "< CN1,2,3,4")
+    still_up = found_on + CONFIRM_ZERO.replace("NBV+0", "NBV+6")
     rig, analyser, switch = rig_playing(READY.replace("NBV+1.00000E-04", "NBV+6.99900E+00") + still_up)
     with pytest.raises(UnsafeError, match=r"SMU 2 is at 6\.999 V") as caught:
         rig.route("A1")
@@ -309,20 +237,9 @@ def test_compliance_and_over_range_are_statuses_of_a_reading() -> None:
 
 
 def test_an_error_in_mid_line_that_silences_the_rest_is_found_made_safe_and_latched() -> None:
-    broken = f"""
-    > {PULSE_LINE}
-    < NBI+1.90000E-02,NDI+1.80000E-02
-    ! silence
-    ! cleared
-    > *IDN?
-    < Agilent Technologies,B1500A,MY55231213,A.06.02.2023.0401
-    > ERRX?
-    < +200,"Output channel not enabled."
-    > ERRX?
-    {OK}
-    """
-    rig, analyser, switch = rig_playing(READY + broken + SECURED[0], ROUTE + SECURED[1])
+    rig, analyser, switch = rig_playing(READY + part("error", "analyser") + SECURED[0], ROUTE + SECURED[1])
     rig.route("A1")
+    analyser.write("CL")  # behind the driver's back
     with pytest.raises(InstrumentError) as caught:
         rig.apply(Pulse(3.125, 0.8), readings=2)
     assert (caught.value.number, caught.value.text) == (200, "Output channel not enabled.")
@@ -408,7 +325,7 @@ def test_something_that_answers_nonsense_is_not_taken_for_the_analyser() -> None
 
 
 def test_a_terminal_wired_to_a_slot_without_an_smu_is_an_identity_error() -> None:
-    analyser, bus = analyser_playing(MODULES.replace("< B1517A,0;B1517A", "< B1517A,0;B1525A"))
+    analyser, bus = analyser_playing("> UNT? 0\n< B1517A,0;B1525A,0;B1517A,0;B1517A,0;0,0;0,0;0,0;0,0;0,0;0,0")
     with pytest.raises(IdentityError, match="T2 is wired to slot 2, which holds B1525A, not an SMU"):
         analyser.discover()
     bus.close()
@@ -420,7 +337,7 @@ def switch_playing(dialogue: str, **changes: object) -> tuple[K3706A, ReplayBus]
 
 
 def test_other_cards_than_the_bench_says_are_an_identity_error() -> None:
-    identify = "> *IDN?" + SWITCH_IDENTITY.split("> *IDN?")[1]
+    identify = "> *IDN?" + OPENED[1].split("> *IDN?")[1].removesuffix(OPEN_ALL)
     other = identify.replace("3730,6x16 High Density Matrix,01.40h,4447335", "Empty Slot")
     switch, bus = switch_playing(other)
     with pytest.raises(IdentityError, match="slot 6 holds no card, the bench says 3730"):
