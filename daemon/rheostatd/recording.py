@@ -45,7 +45,7 @@ class Recording:
         self._lock = threading.Lock()
         self._stamped = 0
         try:
-            self._file = path.open("a", encoding="utf-8", newline="\n")
+            self._file = path.open("ab", buffering=0)
         except OSError as error:
             raise ConfigError(f"--record: {path} cannot be written: {error.strerror or error}") from error
         self._failed = False
@@ -82,8 +82,7 @@ class Recording:
         if self._failed:
             return
         try:
-            self._file.write(line + "\n")
-            self._file.flush()
+            self._file.write(f"{line}\n".encode())
         except OSError as error:
             self._failed = True
             log.error("recording.failed", file=str(self._path), reason=error.strerror, note="it ends before this line")

@@ -197,7 +197,9 @@ class ReplayBus:
     def close(self) -> None:
         left = self.dialogue.left(self._name)
         if left:
-            raise AssertionError("never happened: " + "; ".join(left))
+            raise AssertionError(
+                f"never happened: {'; '.join(left[:3])}{f' and {len(left) - 3} more' * (len(left) > 3)}"
+            )
 
     def _take(self, doing: str) -> str:
         if not self._aborted:

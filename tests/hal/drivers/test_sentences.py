@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rheostat_hal.bus_replay import RecordingBus, ReplayBus
 from rheostat_hal.drivers import flex, tsp
 from rheostat_hal.values import Status
 
@@ -139,22 +138,3 @@ def test_modules_are_read_with_their_slots() -> None:
 def test_closed_relays_are_read_with_either_separator(separator: str) -> None:
     reply = f"nil\t{separator.join(['1101', '1202', '1911'])}\t0.00000e+00"
     assert tsp.parse_closed(reply) == (frozenset(), frozenset({"1101", "1202", "1911"}), 0)
-
-
-def test_a_recorded_dialogue_plays_back() -> None:
-    notes: list[str] = []
-    dialogue = "> *IDN?\n< a,b,c,d\n! cleared\n> XE"
-    bus = RecordingBus(ReplayBus(dialogue), notes.append)
-    assert bus.query("*IDN?", 1.0) == "a,b,c,d"
-    bus.clear()
-    bus.write("XE")
-    bus.close()
-    assert "\n".join(notes) == dialogue
-    assert (bus.writes, bus.reads) == (2, 1)
-
-
-def test_what_is_left_of_a_dialogue_fails() -> None:
-    bus = ReplayBus("> *IDN?\n< a,b,c,d")
-    bus.write("*IDN?")
-    with pytest.raises(AssertionError, match="never happened"):
-        bus.close()
