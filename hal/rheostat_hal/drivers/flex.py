@@ -86,9 +86,14 @@ def force(channel: int, range_code: int, voltage: float, compliance: float | Non
     return f"DV {channel},{range_code},{number(voltage)}{tail}"
 
 
-def spot_current(channel: int, range_code: int) -> str:
-    """TI: one reading, in the fixed range of this code."""
-    return f"TI {channel},-{range_code}"
+def force_current(channel: int, range_code: int, current: float, compliance: float) -> str:
+    """DI: current in A, compliance in V."""
+    return f"DI {channel},{range_code},{number(current)},{number(compliance)}"
+
+
+def spot_current(channel: int, range_code: int | None = None) -> str:
+    """TI: one reading, in the fixed range of this code, or in the range that suits it."""
+    return f"TI {channel},0" if range_code is None else f"TI {channel},-{range_code}"
 
 
 def spot_voltage(channel: int, range_code: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 from rheostat_hal.bench import Switch
@@ -37,10 +38,18 @@ class K3706A:
 
     def identify(self) -> InstrumentIdentity:
         """Raises IdentityError when it is no 3706A or has other cards than the bench file says."""
+        return dataclasses.replace(self.who(), modules=self.cards())
+
+    def who(self) -> InstrumentIdentity:
+        """Without its cards. Raises IdentityError when it is no 3706A."""
         reply = self.bus.query(tsp.IDENTITY, self._timeout)
         identity = tsp.parse_identity(reply)
         if identity is None or not identity[1].startswith("3706A"):
             raise IdentityError(NAME, 0, f"{self.bus.resource} is not a 3706A, it says {reply!r}")
+        return InstrumentIdentity(NAME, *identity, self.bus.resource)
+
+    def cards(self) -> tuple[tuple[int, str], ...]:
+        """slot, model of every card. Raises IdentityError when they are not those of the bench file."""
         reply = self.bus.query(tsp.CARDS, self._timeout)
         cards = tsp.parse_cards(reply)
         if cards is None:
@@ -48,7 +57,7 @@ class K3706A:
         for slot, model in self._config.cards:
             if cards.get(slot) != model:
                 raise IdentityError(NAME, 0, f"slot {slot} holds {cards.get(slot, 'no card')}, the bench says {model}")
-        return InstrumentIdentity(NAME, *identity, self.bus.resource, tuple(sorted(cards.items())))
+        return tuple(sorted(cards.items()))
 
     def relays(self, channels: tuple[str, ...]) -> tuple[str, ...]:
         """The channels and, where rows are joined over the backplane, its relays in both slots of each row."""
