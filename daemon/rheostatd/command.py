@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rheostat import __version__
 from rheostatd import config, errors, log
@@ -26,6 +26,7 @@ examples:
   rheostatd --config bench.toml                the rig that bench.toml describes
   rheostatd --data /tmp/trial --port 0         a second, separate daemon; the port is in the line it prints
   rheostatd --config bench.toml --record a.txt and every line to and from the instruments is in a.txt
+  rheostatd doctor --config bench.toml         is the bench as bench.toml says? (see rheostatd doctor --help)
 
 When the rig is open it prints one line, for example
   rheostatd ready: tcp://127.0.0.1:7431, 24 devices, virtual bench
@@ -44,15 +45,21 @@ _STATUS: tuple[tuple[type[errors.DaemonError], int], ...] = (
     (errors.JournalError, 5),
     (errors.RigUnsafe, 6),
 )
+COMMANDS = ["doctor"]
 _RIG = ("structlog", "numba", "scipy", "pyvisa", "pyvisa_py")  # what the rig extra brings; lupa: the virtual bench
 
 
 def run(signals: EndSignals, arguments: list[str] | None = None) -> int:
     """The exit status. `arguments`: None for those of the process."""
-    given = _parser().parse_args(arguments)
-    if given.until_eof:
-        signals.until_eof()
+    words = sys.argv[1:] if arguments is None else arguments
     try:
+        if words and words[0] == "doctor":
+            from rheostatd.doctor import examine
+
+            return examine(words[1:], signals)
+        given = _parser().parse_args(words)
+        if given.until_eof:
+            signals.until_eof()
         _serve(given, signals)
     except errors.DaemonError as error:
         sys.stderr.write(f"rheostatd: {error}\n")
@@ -60,8 +67,20 @@ def run(signals: EndSignals, arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command line in one line, with the word that may have been meant."""
+
+    def error(self, message: str) -> NoReturn:
+        given = message.removeprefix("unrecognized arguments: ").split()
+        if message.startswith("unrecognized arguments:"):
+            known = [option for option in self._option_string_actions if option.startswith("--")]
+            known += COMMANDS if self.prog == "rheostatd" else []
+            message = f"unknown: {given[0]}; {errors.possible(given[0], known)}"
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def _parser() -> Parser:
+    parser = Parser(
         prog="rheostatd",
         description="Owns the instruments of a rig, and does for clients what they ask, in order and safely.",
         epilog=EPILOG,
@@ -81,8 +100,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(given: argparse.Namespace, signals: EndSignals) -> None:
     settings = config.load(given.config, data=given.data, port=given.port, log_level=given.log_level)
-    bench = _bench(given.config)
-    _need_parts(bench)
+    bench = load_bench(given.config)
+    need_parts(bench)
     try:
         settings.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -108,7 +127,7 @@ def _serve(given: argparse.Namespace, signals: EndSignals) -> None:
     Daemon(settings, bench, plan, lock).run(functools.partial(print, flush=True), signals)
 
 
-def _bench(path: Path | None) -> Bench:
+def load_bench(path: Path | None) -> Bench:
     from rheostat_hal import bench
     from rheostat_hal.errors import BenchError
 
@@ -118,7 +137,7 @@ def _bench(path: Path | None) -> Bench:
         raise errors.ConfigError(str(error)) from error
 
 
-def _need_parts(bench: Bench) -> None:
+def need_parts(bench: Bench) -> None:
     wanted = (*_RIG, "lupa") if bench.virtual is not None else _RIG
     missing = [name for name in wanted if importlib.util.find_spec(name) is None]
     if missing:

@@ -70,7 +70,7 @@ class DeviceChecks:
         if not self.noises:
             return Check("read noise", "fail", "no device can be read")
         rms, most = math.sqrt(statistics.fmean(ohm * ohm for ohm in self.noises)), max(self.noises)
-        text = f"{rms:.2g} ohm rms of one reading, at most {most:.2g} ohm ({len(self.noises)} devices)"
+        text = f"{rms:.2g} ohm rms of one reading, at most {most:.2g} ohm ({len(self.noises)} device(s))"
         return Check("read noise", "ok", text, {"noise_ohm": rms, "most_ohm": most})
 
     def _closure(self, device: DeviceAddress, readings: int) -> tuple[float, ...]:

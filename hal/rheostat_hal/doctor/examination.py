@@ -29,6 +29,7 @@ class Doctor:
         self._bench = bench
         self._record = record
         self._rig: BenchRig | None = None
+        self._known = False  # the instruments are those of the bench file: they may be told something
         self._stopped = False
 
     def abort(self) -> None:
@@ -37,7 +38,7 @@ class Doctor:
         if self._rig is not None:
             self._rig.abort()
 
-    def examine(self, devices: Sequence[DeviceAddress]) -> Iterator[Check]:
+    def examine(self, devices: Sequence[DeviceAddress]) -> Generator[Check, None, None]:
         """The checks, one after another, each when it has been made. Leaves the bench safe and let go, however it ends.
 
         Checks that need what has failed before are left out. Raises BusAborted after an abort, and HalError when the
@@ -52,7 +53,7 @@ class Doctor:
                 self._rig = BenchRig(self._bench, *opened)
                 yield from self._instruments(self._rig, devices)
         finally:
-            if self._rig is not None:
+            if self._rig is not None and self._known:
                 self._rig.close()
             else:
                 for bus in opened:
@@ -65,12 +66,13 @@ class Doctor:
             ("switch identity", lambda: _switch_identified(rig.switch)),
             ("cards", lambda: _in_slots(rig.switch.cards())),
         )
-        whole = True
+        failed = False
         for name, look in looks:
             check = self._looked(name, look)
             yield check
-            whole = whole and check.status != "fail"
-        if whole:
+            failed = failed or check.status == "fail"
+        if not failed:
+            self._known = True
             yield from self._wiring(rig, devices)
 
     def _wiring(self, rig: BenchRig, devices: Sequence[DeviceAddress]) -> Iterator[Check]:

@@ -16,7 +16,10 @@ TRIALS = 3  # devices of a card that may be open before its rows count as not jo
 
 
 def relays(rig: BenchRig, devices: Sequence[DeviceAddress]) -> Check:
-    """Every relay of the devices closes, reads back, opens and reads back, with the outputs off. `failed`: name -> why."""
+    """Every relay of the devices closes, reads back, opens and reads back, with the outputs off.
+
+    `failed` in the values: name of a device -> why.
+    """
     failed: dict[str, str] = {}
     moved: set[str] = set()
     for device in devices:
@@ -33,7 +36,7 @@ def relays(rig: BenchRig, devices: Sequence[DeviceAddress]) -> Check:
     if failed:
         text = "; ".join(f"{name}: {why}" for name, why in failed.items())
         return Check("relays", "fail", text, {"failed": failed})
-    return Check("relays", "ok", f"{len(moved)} relays of {len(devices)} devices close, open and read back")
+    return Check("relays", "ok", f"{len(moved)} relays of {len(devices)} device(s) close, open and read back")
 
 
 def chain(rig: BenchRig, devices: Sequence[DeviceAddress]) -> Check:
@@ -51,7 +54,7 @@ def chain(rig: BenchRig, devices: Sequence[DeviceAddress]) -> Check:
         for slot in {int(channel[0]) for _, channel in device.channels} - {slots[0]}:
             far.setdefault(slot, []).append(device)
     if not far:
-        return Check("chain", "warn", f"{said}, but not proven: no device on another card than that in slot {slots[0]}")
+        return Check("chain", "warn", f"{said}, but not proven: these devices are all in slot {slots[0]}")
     outside = {slot: _first_seen(rig, there, "external") for slot, there in sorted(far.items())}
     if said == "external" and all(outside.values()):
         return Check("chain", "ok", f"external: {_places(outside)} seen with the backplane relays open")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Protocol
 
 from rheostat_hal.bench import Bench
 from rheostat_hal.bus import Bus
 from rheostat_hal.drivers import flex
+from rheostat_hal.drivers.flex_link import FlexLink
 from rheostat_hal.errors import ReplyError
 from rheostat_hal.values import Status
 
@@ -22,16 +22,10 @@ CALIBRATION = 30.0  # s that *CAL? takes; assumed
 LONGEST_CALIBRATION = 180.0  # s
 
 
-class Exchange(Protocol):
-    """A B1500A at the other end of a line."""
-
-    def exchange(self, line: str, wanted: dict[tuple[int, str], int], duration: float = 0.0) -> list[flex.Item]: ...
-
-
 class Probe:
     """The outputs are on and at 0 V before (see `Engine.ready`) and after each measurement. One line each."""
 
-    def __init__(self, analyser: Exchange, bench: Bench) -> None:
+    def __init__(self, analyser: FlexLink, bench: Bench) -> None:
         self._analyser = analyser
         self._smus = dict(bench.analyser.smus)
         self._voltage = bench.limits.read_voltage
