@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="for programs: one JSON object a line")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write down what is said to the instruments")
     parser.add_argument("--real-time", action="store_true", help="virtual bench: takes as long as a real one")
-    parser.add_argument("--log-level", choices=log.LEVELS, default="error", help="default: error")
+    parser.add_argument("--log-level", choices=log.LEVELS, default="critical", help="default: none")
     return parser
 
 

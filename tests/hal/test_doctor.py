@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from rheostat_hal.values import DeviceAddress
 from rheostat_hal.virtual.parts import VirtualInstruments
 
 BENCH = bench.load(None)
+XHAMENI = Path(__file__).parents[2] / "deploy" / "benches" / "xhameni2025-virtual.toml"
+CROSSBAR = bench.load(XHAMENI)
 SOME = ("A1", "B2", "F4")
 NOWHERE = "TCPIP0::127.0.0.1::9::SOCKET"
 # every voltage that can be told to an output, and where it stands among the numbers of its command
@@ -63,11 +66,9 @@ def examine() -> Iterator[Examine]:
     ) -> dict[str, Check]:
         instruments = real if isinstance(real, VirtualInstruments) else VirtualInstruments(real or file, **options)
         running.append(instruments)
-        placed = bench.with_resources(
-            file,
-            None if file.analyser.resource == NOWHERE else instruments.flex.resource,
-            None if file.switch.resource == NOWHERE else instruments.tsp.resource,
-        )
+        placed = bench.with_resources(file, **instruments.resources)
+        if file.switch.resource == NOWHERE:
+            placed = having(placed, switch__resource=NOWHERE)
         devices = [device for device in placed.devices if device.name in names]
         found = {check.name: check for check in Doctor(placed, record).examine(devices)}
         assert not instruments.world.wiring.closed
@@ -89,7 +90,17 @@ def test_a_healthy_bench_is_all_right(examine: Examine, chain: str) -> None:
     found = examine(having(BENCH, switch__chain=chain), names=[device.name for device in BENCH.devices])
     assert not wrong(found), found
     assert list(found) == [
-        *("limits", "analyser", "switch", "analyser identity", "modules", "switch identity", "cards", "safe state"),
+        *(
+            "limits",
+            "analyser",
+            "switch",
+            "source",
+            "analyser identity",
+            "modules",
+            "switch identity",
+            "cards",
+            "safe state",
+        ),
         *("self-test", "relays", "chain", *(f"device {device.name}" for device in BENCH.devices), "read noise"),
     ]
     assert found["chain"].text.startswith(chain)
@@ -122,6 +133,46 @@ def test_nothing_ever_goes_above_the_read_voltage(examine: Examine) -> None:
             else:
                 assert command in HARMLESS, sentence
     assert most == BENCH.limits.read_voltage
+
+
+@pytest.mark.parametrize("file", [BENCH, CROSSBAR], ids=["four-terminal", "crossbar"])
+def test_no_source_ever_puts_out_more_than_the_read_voltage(examine: Examine, file: Bench) -> None:
+    """As the physics behind the instruments sees it: WGFMU channels are told through a library, not on the bus."""
+    instruments = VirtualInstruments(file)
+    volts: list[float] = []
+    drive, play = instruments.world.drive, instruments.world.play
+
+    def driven(source: int, on: bool, current_mode: bool, value: float, compliance: float) -> None:
+        volts.append(abs(compliance if current_mode else value) if on else 0.0)
+        drive(source, on, current_mode, value, compliance)
+
+    def played(sources: list[int], levels: Any, widths: Any) -> Any:
+        volts.append(float(abs(levels).max()))
+        return play(sources, levels, widths)
+
+    instruments.world.drive, instruments.world.play = driven, played  # type: ignore[method-assign]
+    assert not wrong(examine(file, real=instruments, names=(*SOME, "X11", "S1")))
+    assert max(volts) == pytest.approx(file.limits.read_voltage)
+
+
+def test_a_healthy_crossbar_is_all_right(examine: Examine) -> None:
+    found = examine(CROSSBAR, names=[device.name for device in CROSSBAR.devices])
+    assert not wrong(found), found
+    for device in CROSSBAR.devices:
+        values = found[f"device {device.name}"].values
+        assert 300 < values["resistance_ohm"] < 500
+        assert set(values["contact_ohm"]) == {"row", "column"}
+        assert all(0.3 < ohm < 0.7 for ohm in values["contact_ohm"].values())
+
+
+def test_lines_of_a_crossbar_that_were_exchanged_read_open(examine: Examine, tmp_path: Path) -> None:
+    """Of single devices: within a crossbar every row meets every column."""
+    real = tmp_path / "bench.toml"
+    text = XHAMENI.read_text().replace('P1 = "107"', 'P1 = "@"').replace('P2 = "109"', 'P2 = "107"').replace("@", "109")
+    real.write_text(text)
+    found = examine(CROSSBAR, real=bench.load(real), names=("X11", "S1", "S2", "S3"))
+    assert wrong(found) == {"device S1", "device S2"}
+    assert found["device S1"].text == "reads open"
 
 
 def test_a_device_that_was_exchanged_for_another_at_one_terminal_is_open_there(examine: Examine) -> None:
@@ -164,7 +215,7 @@ def test_a_relay_that_closes_and_does_not_conduct_is_no_contact(examine: Examine
     found = examine(real=instruments)
     assert wrong(found) == {"device A1"}
     assert "T2 is open" in found["device A1"].text
-    assert "no contact from the SMU to T2" in found["device A1"].text
+    assert "no contact from the source to T2" in found["device A1"].text
 
 
 def test_a_worn_contact_is_a_warning(examine: Examine) -> None:
@@ -198,6 +249,7 @@ def test_exchanged_resources_fail_at_both_identities(examine: Examine) -> None:
     placed = bench.with_resources(BENCH, instruments.tsp.resource, instruments.flex.resource)
     quick = having(placed, analyser__timeout=0.2, switch__timeout=0.2)
     found = {check.name: check for check in Doctor(quick).examine(BENCH.devices)}
+    assert not instruments.world.clock.now  # nothing was told to what is another instrument
     instruments.close()
     assert wrong(found) >= {"analyser identity", "switch identity"}
     assert "is not a B1500A" in found["analyser identity"].text

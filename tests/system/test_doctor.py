@@ -65,7 +65,7 @@ def test_a_healthy_bench_ends_in_status_0_and_a_line_for_each_check(tmp_path: Pa
     assert ended.returncode == 0, ended
     assert ended.stderr == ""
     lines = ended.stdout.splitlines()
-    assert len(lines) == 15
+    assert len(lines) == 16
     assert all(line.startswith("ok    ") for line in lines)
     assert "device F4" in ended.stdout
     assert record.read_text().count("*CAL?") == 1

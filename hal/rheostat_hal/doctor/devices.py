@@ -2,10 +2,10 @@
 
 - Its terminals (four-terminal devices): the read voltage on one, 0 V on the others, for each in turn. A terminal that
   takes no current is open, one that takes more than any device is shorted. Gives the resistances between pairs.
-- Its contacts (four-terminal devices): from the SMU of a terminal's row through the relay of that terminal to its
-  column, and back through the relay that joins the same column to another SMU's row. Half of this loop is the mean of
-  the two relays with their leads and connectors. What lies behind the column, the wire and the pad of the die, is in
-  series with the device and cannot be told from it.
+- Its contacts: from the source of a terminal's row through the relay of that terminal to its column, and back through
+  the relay that joins the same column to another source's row. Half of this loop is the mean of the two relays with
+  their leads and connectors. What lies behind the column, the wire and the pad of the die, is in series with the device
+  and cannot be told from it.
 - Its reading, and the spread of it from closure to closure of its relays: what the contacts do to it each time.
 - The noise of a reading, within one closure.
 """
@@ -20,7 +20,8 @@ from typing import Any
 from rheostat_hal.bench_rig import BenchRig
 from rheostat_hal.doctor.check import Check
 from rheostat_hal.drivers.b1500a import B1500A
-from rheostat_hal.drivers.probe import OPEN, Probe
+from rheostat_hal.drivers.probe import OPEN, Loop, Probe
+from rheostat_hal.drivers.wgfmu.analyser import WgfmuAnalyser
 from rheostat_hal.values import DeviceAddress
 
 CLOSURES = 5
@@ -38,20 +39,24 @@ class DeviceChecks:
     def __init__(self, rig: BenchRig) -> None:
         self._rig = rig
         self._rows = dict(rig.bench.switch.rows)
+        self._own = rig.bench.topology.terminals
         self._probe = Probe(rig.analyser, rig.bench) if isinstance(rig.analyser, B1500A) else None
+        self._loops: Loop | None = rig.analyser if isinstance(rig.analyser, WgfmuAnalyser) else self._probe
         self.noises: list[float] = []
 
     def device(self, device: DeviceAddress) -> Check:
         values: dict[str, Any] = {}
         faults: list[str] = []
         contacts = ""
-        if self._probe is not None:
-            loops = {terminal: 0.5 * self._loop(self._probe, device, terminal) for terminal, _ in device.channels}
-            self._rig.route(device.name)
-            between, faults = self._terminals(self._probe)
-            values = {"contact_ohm": loops, "between_ohm": between}
-            faults += [f"no contact from the SMU to {name}" for name, ohm in loops.items() if math.isinf(ohm)]
+        if self._loops is not None:
+            loops = {terminal: 0.5 * self._loop(self._loops, device, terminal) for terminal in self._own}
+            faults += [f"no contact from the source to {name}" for name, ohm in loops.items() if math.isinf(ohm)]
             contacts = f"contacts {min(loops.values()):.2f} to {max(loops.values()):.2f} ohm, "
+            values["contact_ohm"] = loops
+        if self._probe is not None:
+            self._rig.route(device.name)
+            values["between_ohm"], wrong = self._terminals(self._probe)
+            faults += wrong
         closures = [self._closure(device, FEWER if number else READINGS) for number in range(CLOSURES)]
         if not all(math.isfinite(ohm) for readings in closures for ohm in readings):
             return Check(f"device {device.name}", "fail", "; ".join(["reads open", *faults]), values)
@@ -87,22 +92,22 @@ class DeviceChecks:
         if high:
             yield f"high contact resistance at {', '.join(high)}"
 
-    def _loop(self, probe: Probe, device: DeviceAddress, terminal: str) -> float:
+    def _loop(self, between: Loop, device: DeviceAddress, terminal: str) -> float:
         """ohm, through the relay of a terminal and another on the same column; inf when none conducts with it."""
         channel = dict(device.channels)[terminal]
-        for other in self._rows:
+        for other in self._own:
             if other == terminal:
                 continue
             self._rig.analyser.ready()
             self._rig.switch.route((channel, f"{channel[0]}{self._rows[other]}{channel[2:]}"))
-            ohm = probe.loop(terminal, other)
+            ohm = between.loop(terminal, other)
             if math.isfinite(ohm):
                 return ohm
         return math.inf
 
     def _terminals(self, probe: Probe) -> tuple[dict[str, float], list[str]]:
         """Of the routed device: resistances between pairs of terminals, ohm, and what is wrong with terminals."""
-        voltage, terminals = self._rig.bench.limits.read_voltage, tuple(self._rows)
+        voltage, terminals = self._rig.bench.limits.read_voltage, self._own
         between: dict[str, float] = {}
         wrong: list[str] = []
         for number, forced in enumerate(terminals):

@@ -50,11 +50,15 @@ class Doctor:
             yield self._looked("analyser", lambda: self._reached(analyser_bus, opened))
             yield self._looked("switch", lambda: self._reached(switch_bus, opened))
             if len(opened) == 2:
-                self._rig = BenchRig(self._bench, *opened)
+                yield self._looked("source", lambda: self._assembled(*opened))
+            if self._rig is not None:
                 yield from self._instruments(self._rig, devices)
         finally:
             if self._rig is not None and self._known:
                 self._rig.close()
+            elif self._rig is not None:
+                self._rig.analyser.close()
+                self._rig.switch.bus.close()
             else:
                 for bus in opened:
                     bus.close()
@@ -117,6 +121,14 @@ class Doctor:
     def _reached(self, open_bus: Callable[..., Bus], opened: list[Bus]) -> str:
         opened.append(open_bus(self._bench, self._record))
         return f"answers at {opened[-1].resource}"
+
+    def _assembled(self, analyser: Bus, switch: Bus) -> str:
+        """With what writes: Keysight's library is loaded where it is a WGFMU."""
+        bench = self._bench
+        self._rig = BenchRig(bench, analyser, switch)
+        if bench.wgfmu is not None:
+            return f"B1530A through {bench.wgfmu.library}"
+        return "B1525A, read by SMUs" if bench.spgu is not None else "SMUs"
 
 
 def _identified(identity: InstrumentIdentity, errors: Sequence[tuple[int, str]]) -> Check:

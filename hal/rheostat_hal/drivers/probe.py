@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Protocol
 
 from rheostat_hal.bench import Bench
 from rheostat_hal.bus import Bus
@@ -20,6 +21,14 @@ LOOP_CURRENT = 1e-2  # A: half an ohm of contact shows 5 mV, a hundred times wha
 OPEN = 1e-6  # A at the read voltage: what less flows through is not connected
 CALIBRATION = 30.0  # s that *CAL? takes; assumed
 LONGEST_CALIBRATION = 180.0  # s
+
+
+class Loop(Protocol):
+    """Measures small resistances between the sources of two terminals."""
+
+    def loop(self, one: str, other: str) -> float:
+        """Resistance from the source of one terminal to that of another, at 0 V, ohm; inf when nothing conducts."""
+        ...
 
 
 class Probe:

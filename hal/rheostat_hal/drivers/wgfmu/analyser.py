@@ -41,6 +41,7 @@ from rheostat_hal.values import Event, InstrumentIdentity, Pulse, Status
 
 NAME = "analyser"
 MODULE = "B1530A"
+LOOP_VOLTAGE = 4e-3  # V: 4 mA through two relays of half an ohm, of the 10 mA that a channel gives
 OPEN_CIRCUIT = 1e-3  # of the read range: under it nothing is connected
 # s until a measured current has settled to 0.6 % (User's Guide, table 4-22), by range
 SETTLING = {1e-6: 37e-6, 1e-5: 5.8e-6, 1e-4: 820e-9, 1e-3: 200e-9, 1e-2: 125e-9}
@@ -114,6 +115,10 @@ class WgfmuAnalyser(FlexLink):
         on = self.outputs()
         if on:
             raise UnsafeError(f"{NAME}: outputs still on: {flex.channels(sorted(on))}")
+
+    def loop(self, one: str, other: str) -> float:
+        """Resistance from the channel of one line to that of another, ohm; inf when nothing conducts."""
+        return self._session.loop(one, other, LOOP_VOLTAGE)
 
     def abort(self) -> None:
         """From any thread: stop the sequencers, channels to 0 V, then what the mainframe does over FLEX."""
