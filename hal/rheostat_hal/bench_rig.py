@@ -39,7 +39,7 @@ def open_rig(bench: Bench, record: Callable[[str], None] | None = None) -> Bench
     switch: Bus | None = None
     try:
         switch = switch_bus(bench, record)
-        rig = BenchRig(bench, analyser, switch)
+        rig = BenchRig(bench, analyser, switch, record)
         rig.recover()
     except BaseException:
         for bus in (analyser, switch):
@@ -69,11 +69,14 @@ def _library(bench: Bench) -> str:
 
 
 class BenchRig:
-    """Implements `rheostat_hal.rig.Rig` on two buses. Use `recover` first; `open_rig` does."""
+    """Implements `rheostat_hal.rig.Rig` on two buses. Use `recover` first; `open_rig` does.
 
-    def __init__(self, bench: Bench, analyser: Bus, switch: Bus) -> None:
+    record: is told what is said past the buses: the calls of Keysight's WGFMU library, as comments.
+    """
+
+    def __init__(self, bench: Bench, analyser: Bus, switch: Bus, record: Callable[[str], None] | None = None) -> None:
         self.bench = bench
-        self.analyser = engine_of(bench, analyser)
+        self.analyser = engine_of(bench, analyser, record)
         self.switch = K3706A(switch, bench.switch)
         self._devices = {device.name: device for device in bench.devices}
         self._identities: tuple[InstrumentIdentity, ...] = ()
@@ -227,7 +230,7 @@ class BenchRig:
             self._latched = BusAborted("aborted while idle")
 
 
-def engine_of(bench: Bench, bus: Bus) -> Engine:
+def engine_of(bench: Bench, bus: Bus, record: Callable[[str], None] | None = None) -> Engine:
     """The driver of what writes on this bench, over the analyser's bus."""
     if bench.spgu is not None:
         return SpguAnalyser(bus, bench.analyser, bench.spgu, bench.limits)
@@ -243,7 +246,7 @@ def engine_of(bench: Bench, bus: Bus) -> Engine:
         handle = StandIn(bench.wgfmu.library)
     else:
         handle = library.load(bench.wgfmu.library)
-    return analyser.WgfmuAnalyser(bus, bench.wgfmu, bench.limits, handle, bench.analyser.timeout)
+    return analyser.WgfmuAnalyser(bus, bench.wgfmu, bench.limits, handle, bench.analyser.timeout, record)
 
 
 def _let_go(what: str, close: Callable[[], None]) -> None:

@@ -125,7 +125,7 @@ class Doctor:
     def _assembled(self, analyser: Bus, switch: Bus) -> str:
         """With what writes: Keysight's library is loaded where it is a WGFMU."""
         bench = self._bench
-        self._rig = BenchRig(bench, analyser, switch)
+        self._rig = BenchRig(bench, analyser, switch, self._record)
         if bench.wgfmu is not None:
             return f"B1530A through {bench.wgfmu.library}"
         return "B1525A, read by SMUs" if bench.spgu is not None else "SMUs"

@@ -21,7 +21,7 @@ off. Sources: B1530A User's Guide and wgfmu.h; Xhameni et al. 2025 for the pulse
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,9 +48,18 @@ SETTLING = {1e-6: 37e-6, 1e-5: 5.8e-6, 1e-4: 820e-9, 1e-3: 200e-9, 1e-2: 125e-9}
 
 
 class WgfmuAnalyser(FlexLink):
-    """`handle`: the WGFMU library (`library.load`) or a stand-in; `bus`: FLEX, to the same mainframe."""
+    """`handle`: the WGFMU library (`library.load`) or a stand-in; `bus`: FLEX, to the same mainframe; `note`: is told
+    the library's calls."""
 
-    def __init__(self, bus: Bus, config: Wgfmu, limits: Limits, handle: Any, timeout: float = 5.0) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        config: Wgfmu,
+        limits: Limits,
+        handle: Any,
+        timeout: float = 5.0,
+        note: Callable[[str], None] | None = None,
+    ) -> None:
         super().__init__(NAME, bus, timeout)
         self._config = config
         self._limits = limits
@@ -64,7 +73,7 @@ class WgfmuAnalyser(FlexLink):
         )
         force = min(volts for volts in FORCE_RANGES if volts >= min(limits.max_voltage, max(FORCE_RANGES)))
         self._most_volts = min(limits.max_voltage, force)
-        self._session = WgfmuSession(Library(handle), self._channels, FORCE_RANGES[force], timeout)
+        self._session = WgfmuSession(Library(handle, note), self._channels, FORCE_RANGES[force], timeout)
         self._on: bool | None = None  # whether the channels are connected; None: not known
 
     # ---- identity, configuration -----------------------------------------------------------------------------------

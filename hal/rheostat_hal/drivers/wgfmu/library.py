@@ -11,7 +11,7 @@ import ctypes
 import enum
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ctypes import POINTER, c_char, c_char_p, c_double, c_int
 from pathlib import Path
 from typing import Any
@@ -181,11 +181,14 @@ def _bits(file: Path) -> int | None:
 class Library:
     """The functions of `handle` (a loaded library or a stand-in) with their errors as exceptions.
 
-    `call` takes the name without WGFMU_; `using` is held during a call, and may be held over several. Raises
-    WgfmuError, and BusError for -5; the constructor raises BusUnavailable when a function is missing.
+    `call` takes the name without WGFMU_; `using` is held during a call, and may be held over several; `note` is told
+    every call, as a comment of a dialogue. Raises WgfmuError, and BusError for -5; the constructor raises
+    BusUnavailable when a function is missing.
     """
 
-    def __init__(self, handle: Any) -> None:
+    def __init__(self, handle: Any, note: Callable[[str], None] | None = None) -> None:
+        self._note = note
+        self._noted = ""
         self._functions: dict[str, Any] = {}
         for name, arguments in FUNCTIONS.items():
             function = getattr(handle, f"WGFMU_{name}", None)
@@ -200,6 +203,8 @@ class Library:
     def call(self, name: str, *arguments: Any) -> None:
         with self.using:
             code = self._functions[name](*arguments)
+            if self._note is not None:
+                self._tell(self._note, name, arguments, code)
             if name == "clear":
                 self._told = ""
             if code < 0:
@@ -231,9 +236,8 @@ class Library:
         times, values = np.zeros(total.value), np.zeros(total.value)
         if total.value:
             size = c_int(total.value)
-            self.call(
-                "getMeasureValues", channel, 0, size, times.ctypes.data_as(_double_p), values.ctypes.data_as(_double_p)
-            )
+            room = c_double * total.value
+            self.call("getMeasureValues", channel, 0, size, room.from_buffer(times.data), room.from_buffer(values.data))
             times, values = times[: size.value], values[: size.value]
         return times, values
 
@@ -242,6 +246,13 @@ class Library:
         value = c_double()
         self.call("dcmeasureAveragedValue", channel, samples, 1, value)
         return value.value
+
+    def _tell(self, note: Callable[[str], None], name: str, arguments: tuple[Any, ...], code: int) -> None:
+        """Numbers that the library gave back stand in the place of what points to them."""
+        line = f"# {NAME} WGFMU_{name}({', '.join(map(_shown, arguments))}) {code}"
+        if name != "getStatus" or not self._noted.startswith(f"# {NAME} WGFMU_getStatus"):  # asked every few ms
+            note(line)
+        self._noted = line
 
     def _error(self, name: str, code: int) -> HalError:
         summary = self._summary()
@@ -258,3 +269,9 @@ class Library:
         if self._functions["getErrorSummary"](text, size) < 0:
             return ""
         return text.value.decode("ascii", "replace")
+
+
+def _shown(argument: Any) -> str:
+    if isinstance(argument, ctypes.Array):
+        return f"[{', '.join(f'{value:.6g}' for value in argument)}]"
+    return repr(getattr(argument, "value", argument))
