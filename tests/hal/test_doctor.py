@@ -17,6 +17,7 @@ from rheostat_hal.doctor import Check, Doctor
 from rheostat_hal.errors import BusAborted
 from rheostat_hal.values import DeviceAddress
 from rheostat_hal.virtual.parts import VirtualInstruments
+from tests.hal.virtual.spgu_bench import crossbar
 
 BENCH = bench.load(None)
 XHAMENI = Path(__file__).parents[2] / "deploy" / "benches" / "xhameni2025-virtual.toml"
@@ -163,6 +164,16 @@ def test_a_healthy_crossbar_is_all_right(examine: Examine) -> None:
         assert 300 < values["resistance_ohm"] < 500
         assert set(values["contact_ohm"]) == {"row", "column"}
         assert all(0.3 < ohm < 0.7 for ohm in values["contact_ohm"].values())
+
+
+def test_contacts_of_a_crossbar_with_a_pulse_generator_are_measured_by_its_smus(
+    examine: Examine, tmp_path: Path
+) -> None:
+    found = examine(having(crossbar(tmp_path), windows=(("x", bench.Window(100.0, 200.0)),)), names=("D1", "D2"))
+    assert not wrong(found), found
+    assert found["source"].text == "B1525A, read by SMUs"
+    for name in ("D1", "D2"):
+        assert all(0.3 < ohm < 0.7 for ohm in found[f"device {name}"].values["contact_ohm"].values())
 
 
 def test_lines_of_a_crossbar_that_were_exchanged_read_open(examine: Examine, tmp_path: Path) -> None:

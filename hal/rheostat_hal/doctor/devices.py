@@ -17,9 +17,10 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
+from rheostat_hal.bench import FOUR_TERMINAL
 from rheostat_hal.bench_rig import BenchRig
 from rheostat_hal.doctor.check import Check
-from rheostat_hal.drivers.b1500a import B1500A
+from rheostat_hal.drivers.flex_link import FlexLink
 from rheostat_hal.drivers.probe import OPEN, Loop, Probe
 from rheostat_hal.drivers.wgfmu.analyser import WgfmuAnalyser
 from rheostat_hal.values import DeviceAddress
@@ -40,19 +41,17 @@ class DeviceChecks:
         self._rig = rig
         self._rows = dict(rig.bench.switch.rows)
         self._own = rig.bench.topology.terminals
-        self._probe = Probe(rig.analyser, rig.bench) if isinstance(rig.analyser, B1500A) else None
-        self._loops: Loop | None = rig.analyser if isinstance(rig.analyser, WgfmuAnalyser) else self._probe
+        assert isinstance(rig.analyser, FlexLink)
+        probe = Probe(rig.analyser, rig.bench)
+        self._loops: Loop = rig.analyser if isinstance(rig.analyser, WgfmuAnalyser) else probe
+        self._probe = probe if rig.bench.topology is FOUR_TERMINAL else None
         self.noises: list[float] = []
 
     def device(self, device: DeviceAddress) -> Check:
         values: dict[str, Any] = {}
-        faults: list[str] = []
-        contacts = ""
-        if self._loops is not None:
-            loops = {terminal: 0.5 * self._loop(self._loops, device, terminal) for terminal in self._own}
-            faults += [f"no contact from the source to {name}" for name, ohm in loops.items() if math.isinf(ohm)]
-            contacts = f"contacts {min(loops.values()):.2f} to {max(loops.values()):.2f} ohm, "
-            values["contact_ohm"] = loops
+        loops = {terminal: 0.5 * self._loop(device, terminal) for terminal in self._own}
+        faults = [f"no contact from the source to {name}" for name, ohm in loops.items() if math.isinf(ohm)]
+        values["contact_ohm"] = loops
         if self._probe is not None:
             self._rig.route(device.name)
             values["between_ohm"], wrong = self._terminals(self._probe)
@@ -63,7 +62,8 @@ class DeviceChecks:
         means = [statistics.fmean(readings) for readings in closures]
         resistance, scatter, noise = statistics.fmean(means), statistics.stdev(means), statistics.stdev(closures[0])
         values |= {"resistance_ohm": resistance, "closure_ohm": scatter, "noise_ohm": noise}
-        text = f"{resistance:.6g} ohm, {contacts}{scatter:.2g} ohm rms from closure to closure"
+        contacts = f"contacts {min(loops.values()):.2f} to {max(loops.values()):.2f} ohm"
+        text = f"{resistance:.6g} ohm, {contacts}, {scatter:.2g} ohm rms from closure to closure"
         if faults:
             return Check(f"device {device.name}", "fail", f"{'; '.join(faults)}; reads {text}", values)
         self.noises.append(noise)
@@ -88,11 +88,11 @@ class DeviceChecks:
             yield f"far outside the window of {device.kind}, {window.lrs:g} to {window.hrs:g} ohm"
         if values["noise_ohm"] > NOISY * (window.hrs - window.lrs):
             yield f"{values['noise_ohm']:.2g} ohm rms of read noise"
-        high = [terminal for terminal, ohm in values.get("contact_ohm", {}).items() if ohm > HIGH_CONTACT]
+        high = [terminal for terminal, ohm in values["contact_ohm"].items() if ohm > HIGH_CONTACT]
         if high:
             yield f"high contact resistance at {', '.join(high)}"
 
-    def _loop(self, between: Loop, device: DeviceAddress, terminal: str) -> float:
+    def _loop(self, device: DeviceAddress, terminal: str) -> float:
         """ohm, through the relay of a terminal and another on the same column; inf when none conducts with it."""
         channel = dict(device.channels)[terminal]
         for other in self._own:
@@ -100,7 +100,7 @@ class DeviceChecks:
                 continue
             self._rig.analyser.ready()
             self._rig.switch.route((channel, f"{channel[0]}{self._rows[other]}{channel[2:]}"))
-            ohm = between.loop(terminal, other)
+            ohm = self._loops.loop(terminal, other)
             if math.isfinite(ohm):
                 return ohm
         return math.inf

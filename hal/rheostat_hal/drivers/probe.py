@@ -17,7 +17,7 @@ from rheostat_hal.drivers.flex_link import FlexLink
 from rheostat_hal.errors import ReplyError
 from rheostat_hal.values import Status
 
-LOOP_CURRENT = 1e-2  # A: half an ohm of contact shows 5 mV, a hundred times what the readings differ by
+LOOP_CURRENT = 1e-2  # A, or the compliance: half an ohm of contact shows 5 mV, a hundred times the noise of a reading
 OPEN = 1e-6  # A at the read voltage: what less flows through is not connected
 CALIBRATION = 30.0  # s that *CAL? takes; assumed
 LONGEST_CALIBRATION = 180.0  # s
@@ -60,10 +60,11 @@ class Probe:
         Both directions of the current, so that the offsets of the two SMUs cancel.
         """
         channel = self._smus[one]
-        range_code = flex.current_range(LOOP_CURRENT)
+        loop_current = min(LOOP_CURRENT, self._compliance)
+        range_code = flex.current_range(loop_current)
         steps = [
             sentence
-            for current in (LOOP_CURRENT, -LOOP_CURRENT)
+            for current in (loop_current, -loop_current)
             for sentence in (
                 flex.force_current(channel, range_code, current, self._voltage),
                 flex.spot_voltage(channel, self._range),
@@ -73,7 +74,7 @@ class Probe:
         items = self._analyser.exchange(flex.line(*steps, back, "ERRX?"), {(channel, "V"): 2})
         if any(item.status & (Status.COMPLIANCE | Status.OVER_RANGE) for item in items):
             return math.inf
-        return (items[0].value - items[1].value) / (2 * LOOP_CURRENT)
+        return (items[0].value - items[1].value) / (2 * loop_current)
 
 
 def self_calibration(bus: Bus) -> frozenset[int]:
