@@ -99,9 +99,10 @@ def tolerances(given: Any, targets: Targets) -> npt.NDArray[np.float64]:
     if array.ndim == 0:
         return _bands(array)
     try:
-        return _bands(np.array(np.broadcast_to(array, targets.shape)))
+        each = np.array(np.broadcast_to(array, targets.shape))
     except ValueError:
         raise InputError(f"tolerance of shape {array.shape} does not fit targets of shape {targets.shape}") from None
+    return _bands(each)
 
 
 def _bands(ohm: Any) -> npt.NDArray[np.float64]:

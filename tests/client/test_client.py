@@ -309,3 +309,38 @@ def test_every_code_of_the_daemon_has_its_class() -> None:
     assert type(errors.refusal("request.conflict", "")) is errors.Conflict
     assert type(errors.refusal("limit.exceeded", "")) is errors.LimitExceeded
     assert type(errors.refusal("something.new", "")) is errors.RequestRefused
+
+
+def test_a_band_in_siemens_travels_as_one_in_ohm_for_each_target(stand_in) -> None:
+    daemon = stand_in()
+    with rheostat.connect(daemon.address) as rig:
+        rig.program([800.0, 840.0], "A1", tolerance="0.2 uS", wait=True)
+    (submitted, arrays, _), *_ = daemon.jobs.values()
+    assert arrays["tolerance"] == pytest.approx(np.array([800.0, 840.0]) ** 2 * 0.2e-6)
+    assert submitted.spec.tolerance == pytest.approx(800.0**2 * 0.2e-6)
+
+
+def test_one_width_serves_all_pulses_of_a_train(stand_in) -> None:
+    daemon = stand_in()
+    with rheostat.connect(daemon.address) as rig:
+        rig.train("A1", [0.7, -0.7], 2e-7, cycles=3, measure="energy", wait=True)
+    (submitted, arrays, _), *_ = daemon.jobs.values()
+    assert submitted.spec == wire.Train(devices=("A1",), cycles=3, measure="energy")
+    assert arrays["voltage"].tolist() == [0.7, -0.7]
+    assert arrays["width"].tolist() == [2e-7, 2e-7]
+
+
+@pytest.mark.parametrize(
+    ("voltages", "widths", "options", "message"),
+    [
+        ([0.7, 0.8], [1e-7, 1e-7, 1e-7], {}, "2 voltages and 3 widths"),
+        ([[0.7], [0.8]], 1e-7, {}, "a train is a flat list"),
+        ([0.7], 0.0, {}, "widths must be positive"),
+        ([np.nan], 1e-7, {}, "voltages must be finite"),
+        ([0.7], 1e-7, {"cycles": 0}, "cycles must be a whole number"),
+        ([0.7], 1e-7, {"measure": "charge"}, '"states" or "energy"'),
+    ],
+)
+def test_a_train_that_cannot_be_is_refused_before_it_is_sent(stand_in, voltages, widths, options, message) -> None:
+    with rheostat.connect(stand_in().address) as rig, pytest.raises(errors.InputError, match=message):
+        rig.train("A1", voltages, widths, **options)

@@ -151,3 +151,24 @@ def test_a_file_of_somebody_else_is_not_taken_for_a_result(tmp_path) -> None:
 def test_json_has_no_nan() -> None:
     value = export.plain({"a": np.array([1.0, np.nan]), "b": float("inf"), "c": (wire.JobState.DONE, b"\x01")})
     assert json.loads(json.dumps(value, allow_nan=False)) == {"a": [1.0, None], "b": None, "c": ["done", "01"]}
+
+
+def test_a_train_is_a_table_with_a_row_for_each_pulse(tmp_path) -> None:
+    shape = (2, 3, 4)
+    arrays = {
+        "voltage": np.array([0.7, 0.8, -0.7, -0.8]),
+        "width": np.full(4, 2e-7),
+        "resistance": np.arange(24.0).reshape(shape) + 300.0,
+        "energy": np.full(shape, 1e-9),
+        "pulses": np.full(2, 12, np.int32),
+    }
+    reply = wire.Result(job=_job("train", 2), devices=("S1", "S2"), provenance={})
+    ours = results.build(reply, arrays)
+    assert isinstance(ours, results.TrainResult)
+    table = export.columns(ours)
+    assert {len(column) for column in table.values()} == {24}
+    row = {name: column[17] for name, column in table.items()}
+    assert (row["device"], row["cycle"], row["pulse"], row["voltage_v"]) == ("S2", 1, 1, 0.8)
+    assert row["resistance_ohm"] == 317.0
+    _same(ours, export.load(export.save(ours, tmp_path / "train.h5")))
+    assert "2 devices, 3 x 4 write pulses each" in repr(ours)

@@ -124,3 +124,25 @@ def test_more_devices_than_targets_is_a_wrong_count() -> None:
         targets.deal((2,), ["A1", "A2", "A3"], ())
     with pytest.raises(InputError, match="devices must be names such as 'A1', got 7"):
         targets.deal((2,), [7], ())
+
+
+@given(st.floats(200.0, 1000.0), st.floats(1e-3, 50.0))
+def test_a_band_in_siemens_is_as_wide_at_every_resistance(ohm: float, band_us: float) -> None:
+    wanted = targets.convert([ohm, 2.0 * ohm])
+    bands = targets.tolerances(f"{band_us} uS", wanted)
+    assert bands / wanted.resistance**2 == pytest.approx(1e-6 * band_us)
+
+
+def test_a_band_is_one_number_or_one_for_each_target() -> None:
+    wanted = targets.convert([[700.0, 800.0], [810.0, 820.0]])
+    assert targets.tolerances(0.2, wanted) == 0.2
+    assert targets.tolerances("200 mohm", wanted) == pytest.approx(0.2)
+    assert targets.tolerances([0.1, 0.2], wanted).tolist() == [[0.1, 0.2], [0.1, 0.2]]
+    with pytest.raises(InputError, match=r"tolerance of shape \(3,\) does not fit targets of shape \(2, 2\)"):
+        targets.tolerances([0.1, 0.2, 0.3], wanted)
+
+
+@pytest.mark.parametrize("given_", [0.0, -1.0, "0 uS", "-1 ohm", [0.1, 0.0]])
+def test_a_band_without_width_is_refused(given_: object) -> None:
+    with pytest.raises(InputError, match="tolerance must be a positive number"):
+        targets.tolerances(given_, targets.convert([700.0, 800.0]))

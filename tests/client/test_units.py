@@ -56,3 +56,23 @@ def test_numbers_for_people_have_a_prefix_and_three_digits() -> None:
     assert units.engineering(0.00314159, "J") == "3.14 mJ"
     assert units.engineering(0.0, "J") == "0 J"
     assert [units.duration(t) for t in (0.8, 200, 26640)] == ["0.8 s", "3 min 20 s", "7 h 24 min"]
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "unit"),
+    [
+        ("20 uS", 20.0, "uS"),
+        ("0.1", 0.1, "ohm"),
+        ("2e-3kohm", 2e-3, "kohm"),
+        (" .5 ohm ", 0.5, "ohm"),
+        ("-1 S", -1.0, "S"),
+    ],
+)
+def test_a_quantity_is_a_number_and_its_unit(text: str, number: float, unit: str) -> None:
+    assert units.split(text) == (number, unit)
+
+
+@pytest.mark.parametrize("text", ["uS", "", "a few uS", "1 2 uS"])
+def test_what_is_no_quantity_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(UnitError, match="'20 uS'"):
+        units.split(text)

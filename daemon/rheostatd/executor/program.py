@@ -53,6 +53,8 @@ class ProgramRun:
         self.job = job
         self.programme = programme
         self.arrays = result_arrays(programme.targets, programme.device)
+        if np.any(programme.tolerances != programme.spec.tolerance):
+            self.arrays["tolerance"] = programme.tolerances
         self.noise = programme.table.info.noise if programme.table is not None else 0.0
         self._at: int | None = None  # the target in progress
         self._mark = _Mark(0, 0, 0.0, 0.0, 0.0)

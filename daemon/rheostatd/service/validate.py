@@ -151,8 +151,10 @@ def _train(spec: wire.Train, arrays: wire.Arrays, known: Known) -> int:
         raise BadTargets(
             f"voltage {voltage.shape} and width {width.shape}: both must have one dimension, equal and not empty"
         )
-    _whole("write pulses of a device", spec.cycles * voltage.size, MAX_PULSES)
     limits = known.limits
+    count, most = spec.cycles * voltage.size, limits.max_pulses_per_device
+    if count > most:
+        raise LimitExceeded(f"{count} write pulses of a device: the bench allows {most} in one job")
     wrong = ~(np.abs(voltage) <= limits.max_voltage)
     if wrong.any():
         first = int(np.flatnonzero(wrong)[0])

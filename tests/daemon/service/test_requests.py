@@ -156,3 +156,41 @@ def test_status_and_devices_tell_what_the_executor_has_told(daemon: Any) -> None
     assert (status.pid, status.data) == (daemon.process.pid, str(daemon.data))
     devices = daemon.call(wire.ListDevices()).devices
     assert [device.name for device in devices] == ["A1", "A2", "A3"]
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "said"),
+    [
+        (np.array([0.1]), "must be f8 (2,) like the targets"),
+        (np.array([0.1, 0.2], np.float32), "must be f8"),
+        (np.array([0.1, 0.0]), "tolerance of target 1 is 0.0"),
+        (np.array([math.nan, 0.1]), "tolerance of target 0 is nan"),
+    ],
+)
+def test_tolerances_of_targets_are_checked_one_by_one(tolerance: Any, said: str) -> None:
+    assert said in refused(program(), {**arrays(), "tolerance": tolerance})[1]
+
+
+@pytest.mark.parametrize(
+    ("voltage", "width", "code", "said"),
+    [
+        ((0.5, 7.5), (0.8, 0.8), "limit.exceeded", "pulse 1 has 7.5 V: the bench allows 7 V"),
+        ((0.5, math.nan), (0.8, 0.8), "limit.exceeded", "pulse 1 has nan V"),
+        ((0.5, 0.5), (0.8, 2.5), "limit.exceeded", "pulse 1 lasts 2.5 s: the bench allows up to 2 s"),
+        ((0.5, 0.5), (0.0, 0.8), "limit.exceeded", "pulse 0 lasts 0 s"),
+        ((0.5,), (0.8, 0.8), "request.bad_targets", "equal and not empty"),
+        ((), (), "request.bad_targets", "equal and not empty"),
+    ],
+)
+def test_a_train_beyond_the_bench_is_refused(voltage: Any, width: Any, code: str, said: str) -> None:
+    given = {"voltage": np.asarray(voltage, "<f8"), "width": np.asarray(width, "<f8")}
+    found, message = refused(wire.Train(devices=("A1",)), given)
+    assert found == code
+    assert said in message
+
+
+def test_a_train_longer_than_a_device_may_bear_is_refused() -> None:
+    given = {"voltage": np.full(1000, 0.5), "width": np.full(1000, 0.8)}
+    code, message = refused(wire.Train(devices=("A1",), cycles=21), given)
+    assert code == "limit.exceeded"
+    assert "21000 write pulses of a device: the bench allows 20000 in one job" in message
