@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from rheostat_hal import bench
 from rheostat_hal.virtual.parts import VirtualInstruments
+from tests.hal.thirdparty.conftest import virtual_bench
 from tests.hal.thirdparty.switch_session import DriverError, DriverSession
 
 NO_ERROR = ["0.00000e+00", "Queue Is Empty", "0.00000e+00", "0.00000e+00"]
@@ -57,16 +55,9 @@ def closed(switch: DriverSession) -> list[str] | None:
 
 
 def test_the_virtual_bench_serves_a_session_on_the_port_it_was_given() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "rheostat_hal.virtual", "--until-eof", "--tsp-port", str(port)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as virtual:
-        while virtual.stdout.readline() != "ready\n":
-            assert virtual.poll() is None
-        with DriverSession("qcodes-3706a", f"TCPIP0::127.0.0.1::{port}::SOCKET") as session:
-            session("it.exclusive_close('1101,1202')")
-            assert closed(session) == ["1101", "1202"]
-        virtual.stdin.close()
+    with virtual_bench() as resources, DriverSession("qcodes-3706a", resources["switch"]) as session:
+        session("it.exclusive_close('1101,1202')")
+        assert closed(session) == ["1101", "1202"]
 
 
 def test_identity_and_cards(switch: DriverSession) -> None:

@@ -17,7 +17,7 @@ from rheostat_hal.virtual.wiring import SPGU_OUTPUT
 
 YEAR = 31556926.0  # s, the longest run
 STATUS_TIME = 1e-3  # s that a query of the status takes: who asks until the pulses are over must get there
-LEAST_SIGNAL = 1e-3  # V or A below which a load cannot be told
+LEAST_CURRENT = 1e-6  # A below which nothing can be told of a load
 
 
 def _channel(unit: Analyser, numbers: Numbers) -> SpguChannel:
@@ -161,8 +161,7 @@ def measure_load(unit: Analyser, numbers: Numbers) -> None:
         amperes += solution.currents[channel.index] / count
         volts += (solution.voltages[channel.index] - SPGU_OUTPUT * solution.currents[channel.index]) / count
     channel.stop()
-    ohm = volts / amperes if abs(amperes) > LEAST_SIGNAL * 1e-3 and abs(volts) > LEAST_SIGNAL else 1e6
-    ohm = min(1e6, max(0.1, ohm))
+    ohm = min(1e6, max(0.1, volts / amperes)) if abs(amperes) > LEAST_CURRENT else 1e6
     if use:
         channel.setup = replace(channel.setup, load=ohm)
     unit.reply(f"{number(ohm)},{number(volts)}")
