@@ -27,6 +27,7 @@ def qcodes() -> Iterator[DriverSession]:
 
 
 def test_it_connects_and_finds_the_modules(qcodes: DriverSession) -> None:
+    assert qcodes("sorted(it.snapshot(update=True)['submodules'])") == ["smu1", "smu2", "smu3", "smu4"]
     assert qcodes("connect(it)") == {
         "identity": {
             "vendor": "Agilent Technologies",

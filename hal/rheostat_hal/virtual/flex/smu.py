@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from rheostat_hal.virtual import adc
@@ -18,6 +18,7 @@ class Output:
     """What is forced: `current` mode or voltage mode, the range code, the value (V or A), the compliance (A or V).
 
     full_scale: of the output range in use, V or A: the smallest that covers the value and is not below the code.
+    set_value: the value as the output converter makes it.
     """
 
     current: bool
@@ -27,11 +28,11 @@ class Output:
     full_scale: float
     polarity: int = 0
     compliance_code: int = 0
+    set_value: float = field(init=False)
 
-    @property
-    def set_value(self) -> float:
-        """The value as the output converter makes it."""
-        return _set_value(self.full_scale, self.value)
+    def __post_init__(self) -> None:
+        step = adc.OUTPUT_STEP * self.full_scale
+        object.__setattr__(self, "set_value", round(self.value / step) * step)
 
     def at(self, value: float) -> Output:
         """The same, its range too, at another value: pulses and sweeps do not change their range."""
@@ -41,12 +42,6 @@ class Output:
 @lru_cache(maxsize=4096)
 def _at(output: Output, value: float) -> Output:
     return replace(output, value=value)
-
-
-@lru_cache(maxsize=4096)
-def _set_value(full_scale: float, value: float) -> float:
-    step = adc.OUTPUT_STEP * full_scale
-    return round(value / step) * step
 
 
 @lru_cache(maxsize=4096)
