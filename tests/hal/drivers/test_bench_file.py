@@ -29,7 +29,7 @@ def test_the_embedded_bench_has_24_devices_on_six_cards() -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_the_examples_load(path: Path) -> None:
     loaded = bench.load(path)
-    assert len(loaded.devices) == {"smu": 24, "wgfmu": 14}[loaded.source]
+    assert len(loaded.devices) == {"smu": 24, "wgfmu": 14, "spgu": 4}[loaded.source]
     assert loaded.virtual is not None or loaded.analyser.resource == "GPIB0::17::INSTR"
 
 
@@ -89,6 +89,59 @@ MISTAKES = {
     "no resources without a virtual bench": ("[virtual]", "[daemon]", r"\[analyser\] resource: is missing"),
     "not TOML": ("[limits]", "[limits", r"toml: is not TOML: .*line"),
 }  # fmt: skip
+
+
+CROSSBAR = (EXAMPLES[0].parent / "xhameni2025-virtual.toml").read_text("utf-8")
+CROSSBAR_MISTAKES = {
+    "lines without a fast source": ("[wgfmu]", "[daemon]", r"toml: lines: two-terminal devices need a fast source"),
+    "a fast source without lines": ("[lines]", "[daemon]", r"toml: wgfmu: writes two-terminal devices: there is no table \[lines\]"),
+    "two fast sources": ("[lines]", "[spgu]\nchannel = 101\n[lines]", r"toml: spgu: a bench writes with \[wgfmu\] or with \[spgu\]"),
+    "no channel for the column": ("column = 202, ", "", r"\[wgfmu\] channels.column: terminal column has no number"),
+    "a channel that no module has": ("row = 201", "row = 203", r"\[wgfmu.channels\] row: 203 is not a channel: slot \* 100"),
+    "one channel twice": ("column = 202", "column = 201", r"\[wgfmu.channels\] column: 201 is already that of row"),
+    "a row without a source": (", others = 301", "", r"\[switch.rows\] others: is not a known key"),
+    "a line on the column of another": ('R2 = "102"', 'R2 = "101"', r"\[lines\] R2: column 101 is used twice, also by R1"),
+    "a line beyond the card": ('R2 = "102"', 'R2 = "117"', r"\[lines\] R2: channel 117: a 3730 has columns 1 to 16"),
+    "a line that is no column": ('R2 = "102"', 'R2 = "1202"', r"\[lines\] R2: '1202' is not a column of a card"),
+    "a line that is not there": ('row = "R1"', 'row = "R9"', r"devices X11\] row: 'R9' is not one of 'R1'"),
+    "a device on one line": ('column = "C1"', 'column = "R1"', r"devices X11\] column: 'R1' is its row, too"),
+    "two devices at a crossing": ('column = "C2"', 'column = "C1"', r"devices X12\] column: another device lies where R1 and C1 cross"),
+    "a range inside the window": ("read_range_a = 1e-3", "read_range_a = 1e-4", r"\[wgfmu\] read_range_a: 0.0001 A cannot hold"),
+    "a range that a WGFMU lacks": ("write_range_a = 1e-2", "write_range_a = 1e-1", r"write_range_a: 0.1 A is not a range .*1e-06 to 0.01"),
+    "a time between two steps": ("edge_s = 30e-9", "edge_s = 35e-9", r"\[wgfmu\] edge_s: 3.5e-08 s is not in steps of 10 ns"),
+    "SMUs beside a WGFMU": ("[analyser]", "[analyser]\naveraging = 2", r"\[analyser\] averaging: is not a known key"),
+    "a spread that is none": ("spread = 0.03", "spread = -0.1", r"\[virtual\] spread: must be a positive number"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", CROSSBAR_MISTAKES)
+def test_a_mistake_about_a_crossbar_is_named_with_file_table_and_key(mistake: str, tmp_path: Path) -> None:
+    good, bad, said = CROSSBAR_MISTAKES[mistake]
+    assert good in CROSSBAR
+    file = tmp_path / "mine.toml"
+    file.write_text(CROSSBAR.replace(good, bad, 1))
+    with pytest.raises(BenchError, match=said) as caught:
+        bench.load(file)
+    assert str(file) in str(caught.value)
+
+
+def test_devices_that_share_lines_need_a_source_that_holds_the_others(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(CROSSBAR.replace(", others = 301", "").replace(", others = 3 ", " "))
+    with pytest.raises(BenchError, match=r"\[devices X11\] row: shares its lines with other devices"):
+        bench.load(file)
+
+
+def test_only_the_lines_of_its_own_crossbar_are_held_while_a_device_is_routed() -> None:
+    devices = {
+        device.name: dict(device.channels)
+        for device in bench.load(EXAMPLES[0].parent / "xhameni2025-virtual.toml").devices
+    }
+    assert devices["S1"] == {"row": "1107", "column": "1208"}
+    assert devices["X12"] == {
+        "row": "1101", "column": "1205",
+        "others R2": "1302", "others R3": "1303", "others C1": "1304", "others C3": "1306",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
