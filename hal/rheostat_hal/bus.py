@@ -41,7 +41,8 @@ class Bus(Protocol):
     def query(self, line: str, timeout: float) -> str: ...
 
     def clear(self) -> None:
-        """Device clear, or what comes near: stop what runs, forget unread replies, end an abort."""
+        """Device clear, or what comes near: stop what runs, forget unread replies, end an abort. A connection that
+        was lost is opened anew: who then answers has to be asked again. Raises BusUnavailable, BusError."""
         ...
 
     def abort(self) -> None:
@@ -80,30 +81,41 @@ class VisaBus:
         self.resource = resource
         self.writes = 0
         self.reads = 0
+        self._library = library
         self._terminator = terminator
         self._ready = ready
         self._abort_line = abort_line
         self._safe_line = safe_line
+        self._want_direct = direct
         self._lines: deque[str] = deque()
         self._partial = bytearray()
         self._aborted = threading.Event()
         self._using = threading.Lock()  # INSTR: one call at a time; SOCKET: one whole line at a time
         self._visa_error: type[Exception] = pyvisa.errors.VisaIOError
         self._timed_out = int(pyvisa.constants.StatusCode.error_timeout)
+        self._suppress_end = pyvisa.constants.ResourceAttribute.suppress_end_enabled
+        self._use(self._connect())
+
+    def _connect(self) -> Any:
+        """The resource, opened. Raises BusUnavailable."""
+        import pyvisa
+
         try:
-            manager = pyvisa.ResourceManager(library)
-            opened: Any = manager.open_resource(resource, open_timeout=5000)
+            return pyvisa.ResourceManager(self._library).open_resource(self.resource, open_timeout=5000)
         # pyvisa-py raises plain Exception when it cannot connect, and pyvisa ValueError for a missing backend
         except Exception as error:
-            raise BusUnavailable(f"{resource}: cannot be opened: {error}") from error
-        self._opened = opened
+            raise BusUnavailable(f"{self.resource}: cannot be opened: {error}") from error
+
+    def _use(self, opened: Any) -> None:
+        """Raises BusUnavailable."""
+        self._opened: Any = opened  # None: lost, or let go
         self._visa: Any = opened.visalib
         self._session: Any = opened.session
         self._is_socket = opened.resource_class == "SOCKET"
         self._socket = self._socket_below()
         if self._is_socket:
             opened.read_termination = "\n"
-            opened.set_visa_attribute(pyvisa.constants.ResourceAttribute.suppress_end_enabled, False)
+            opened.set_visa_attribute(self._suppress_end, False)
             opened.timeout = SLICE * 1000
         else:
             opened.timeout = 5000
@@ -111,10 +123,10 @@ class VisaBus:
             refused = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # pyvisa-py does not look
             if refused:
                 self.close()
-                raise BusUnavailable(f"{resource}: nothing answers there: {os.strerror(refused)}")
+                raise BusUnavailable(f"{self.resource}: nothing answers there: {os.strerror(refused)}")
             # pyvisa-py leaves Nagle's algorithm on: every write after a write would wait 40 ms for the peer's ACK
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._direct = self._socket if direct and self._is_socket else None
+        self._direct = self._socket if self._want_direct and self._is_socket else None
         if self._direct is not None:
             self._direct.settimeout(SLICE)
 
@@ -147,17 +159,30 @@ class VisaBus:
 
     def clear(self) -> None:
         self._aborted.clear()
+        self._lines.clear()
+        self._partial.clear()
+        if self._opened is not None:
+            try:
+                self._clear()
+                return
+            except BusError:  # the connection is lost
+                with self._using, contextlib.suppress(BusError):
+                    self.close()
+        opened = self._connect()  # an abort does not wait for it: it finds nothing to send to, and says so
+        with self._using:
+            self._use(opened)
+        self._clear()  # what the lost connection has left running
+
+    def _clear(self) -> None:
         if self._is_socket:  # no device clear: stop the line that may still run, read until it is quiet
             if self._abort_line is not None:
                 self._send(self._abort_line)
             deadline = time.monotonic() + 2.0
             while self._receive() and time.monotonic() < deadline:
-                self._partial.clear()
+                continue
         else:
             with self._mapped(), self._using:
                 self._visa.clear(self._session)
-        self._lines.clear()
-        self._partial.clear()
 
     def abort(self) -> None:
         self._aborted.set()
@@ -170,8 +195,10 @@ class VisaBus:
             self._send(self._safe_line)
 
     def close(self) -> None:
-        with self._mapped():
-            self._opened.close()
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            with self._mapped():
+                opened.close()
 
     def _send(self, line: str) -> None:
         data = (line + self._terminator).encode("ascii")
@@ -186,6 +213,8 @@ class VisaBus:
 
     def _transmit(self, data: bytes) -> int:
         """How many bytes went out."""
+        if self._opened is None:
+            raise BusError(f"{self.resource}: the connection is lost")
         if self._direct is None:
             return int(self._visa.write(self._session, data)[0])
         self._direct.sendall(data)

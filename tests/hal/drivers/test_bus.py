@@ -170,3 +170,26 @@ def test_write_after_write_does_not_wait_for_the_peer(serve: Serve, direct: bool
         times.append(time.monotonic() - began)
     assert sorted(times)[10] < 0.02
     bus.close()
+
+
+def test_a_connection_that_was_lost_is_opened_anew_by_a_clear(direct: bool) -> None:
+    server = socket.create_server(("127.0.0.1", 0))
+    bus = VisaBus(f"TCPIP0::127.0.0.1::{server.getsockname()[1]}::SOCKET", library="@py", direct=direct)
+    first, _ = server.accept()
+    first.close()
+    with pytest.raises(BusError):
+        bus.query("anybody?", 1.0)
+    bus.clear()
+    second, _ = server.accept()
+    bus.write("again")
+    assert second.recv(64) == b"again\n"
+    second.sendall(b"yes\n")
+    assert bus.read(1.0) == "yes"
+    server.close()
+    second.close()
+    with pytest.raises(BusUnavailable):
+        bus.clear()
+    with pytest.raises(BusError, match="the connection is lost"):
+        bus.write("anybody?")
+    bus.abort()  # there is nothing to abort
+    bus.close()
