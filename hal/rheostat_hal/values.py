@@ -29,7 +29,8 @@ class Event:
     """One exchange with the rig: an optional write pulse, then `len(resistances)` readings within the same routing.
 
     resistances: ohm, one per reading, inf for an open circuit; currents: A, the read current of each reading;
-    write_current: A into the write terminals during the pulse, nan without a pulse; energy: J, nan without a pulse;
+    write_current: A into the write terminals during the pulse; energy: J; both nan without a pulse, and where the
+    converter overflowed;
     duration: s of rig time, from the programmed times of the instruments.
     """
 

@@ -38,6 +38,12 @@ class B1500A(FlexLink):
         self._write_range = flex.voltage_range(limits.max_voltage)
         self._compliance_range = flex.current_range(limits.compliance)
         self._reading = SmuReading(config, limits, self._t1, self._t3, limits.read_voltage)
+        self._settings = (
+            *self._reading.setup,
+            *(f"CMM {channel},1" for channel in (self._t2, self._t4)),
+            *(f"RI {channel},-{self._compliance_range}" for channel in (self._t2, self._t4)),
+            f"MM 27,{self._t2},{self._t4}",
+        )
 
     # ---- identity, configuration -----------------------------------------------------------------------------------
 
@@ -52,15 +58,9 @@ class B1500A(FlexLink):
         return self.modules_with(self._config.smus, SMUS, "an SMU")
 
     def configure(self) -> None:
-        """From reset: data format, converter and averaging of the readings, fixed range of the pulse currents."""
-        t2, t4 = self._t2, self._t4
+        """To the instrument's own defaults; what is ours is set with the outputs on (see `ready`)."""
         self.command("*RST")
         self._on, self._timing = frozenset(), 0.0
-        self.command(
-            *self._reading.setup,
-            *(f"CMM {channel},1" for channel in (t2, t4)),
-            *(f"RI {channel},-{self._compliance_range}" for channel in (t2, t4)),
-        )
 
     # ---- outputs ---------------------------------------------------------------------------------------------------
 
@@ -68,8 +68,9 @@ class B1500A(FlexLink):
         """Every terminal on, at 0 V, with compliance; confirmed by measuring. Raises UnsafeError when one is not."""
         on: tuple[str, ...] = ()
         if self._on != frozenset(self._all):
-            # the mode and its timing after the switches: whether either outlives CL is not known
-            on = (f"CN {flex.channels(self._all)}", f"MM 27,{self._t2},{self._t4}")
+            # with the switches, and after them: an instrument that was reset unseen has lost the settings with its
+            # outputs, and whether the mode and its timing outlive CL is not known
+            on = (f"CN {flex.channels(self._all)}", *self._settings)
             self._timing = 0.0
         self._on = None
         compliance = self._limits.compliance
@@ -119,7 +120,7 @@ class B1500A(FlexLink):
                 if channel == self._t3:
                     currents.append(value)
                 else:
-                    written += value
+                    written += value if abs(value) < flex.OVERFLOW else math.nan
             wanted, line_time = {}, 0.0
         if pulse is not None:
             self._timing = pulse.width

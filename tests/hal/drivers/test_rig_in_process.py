@@ -192,10 +192,10 @@ def test_the_converter_of_the_bench_file_is_the_one_that_reads(instruments: Virt
     spread = {}
     for adc in ("high-resolution", "high-speed"):
         rig = opened(instruments, adc=adc, averaging=5)
+        rig.route("A1")
         t3 = instruments.analyser.smus[3]
         assert t3.converter.name == adc.upper().replace("-", "_")
         assert instruments.analyser.averaging[t3.converter].n == 5
-        rig.route("A1")
         spread[adc] = statistics.stdev(rig.read(200).resistances)
         rig.close()
     assert 0.02 < spread["high-resolution"] < 0.04
