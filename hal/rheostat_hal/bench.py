@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib import resources
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from rheostat_hal.bench_config import (
     with_resources,
 )
 from rheostat_hal.bench_devices import Lines, four_terminal, two_terminal
-from rheostat_hal.bench_file import Table
+from rheostat_hal.bench_file import Table, parse, read
 from rheostat_hal.errors import BenchError
 
 __all__ = [
@@ -58,18 +57,9 @@ def load(path: str | Path | None = None) -> Bench:
     Raises BenchError naming file, table and key. The [daemon] table belongs to the daemon and is not looked at.
     """
     if path is None or path == "":
-        file, text = "embedded.toml", resources.files("rheostat_hal").joinpath("embedded.toml").read_text("utf-8")
-    else:
-        file = str(path)
-        try:
-            text = Path(path).expanduser().read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise BenchError(f"{file}: cannot be read: {error}") from error
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BenchError(f"{file}: is not TOML: {error}") from error
-    return _bench(Table(file, "", content))
+        embedded = resources.files("rheostat_hal").joinpath("embedded.toml").read_text("utf-8")
+        return _bench(parse("embedded.toml", embedded))
+    return _bench(read(path))
 
 
 def _bench(root: Table) -> Bench:

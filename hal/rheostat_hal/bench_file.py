@@ -4,10 +4,29 @@ from __future__ import annotations
 
 import difflib
 import math
+import tomllib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 from rheostat_hal.errors import BenchError
+
+
+def read(path: str | Path) -> Table:
+    """The root table of a file. Raises BenchError, which names it."""
+    try:
+        text = Path(path).expanduser().read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchError(f"{path}: cannot be read: {error}") from error
+    return parse(str(path), text)
+
+
+def parse(file: str, text: str) -> Table:
+    """Raises BenchError."""
+    try:
+        return Table(file, "", tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise BenchError(f"{file}: is not TOML: {error}") from error
 
 
 class Table:

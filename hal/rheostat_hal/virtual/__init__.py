@@ -5,6 +5,7 @@
     world           sources, relays, devices and time, integrated together
     wiring          which conductors there are                  |  network  their voltages and currents
     die             states and parameters of the devices        |  parts    all of it put together
+    faults          what is scripted to go wrong, from a file   |  injection when that is
 
 It meets the drivers in bytes only: neither imports the other.
 """

@@ -19,6 +19,7 @@ import structlog
 
 from rheostat_hal import bench, platform
 from rheostat_hal.errors import HalError
+from rheostat_hal.virtual import faults
 from rheostat_hal.virtual.flex.server import HOLD
 from rheostat_hal.virtual.parts import VirtualInstruments
 
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
             tsp_port=given.tsp_port,
             wgfmu_port=given.wgfmu_port,
             hold=given.hold,
+            faults=faults.load(given.faults, chosen) if given.faults else (),
         )
     except (HalError, OSError) as error:
         print(f"error {' '.join(str(error).split())}", flush=True)
@@ -84,6 +86,9 @@ def _arguments(arguments: list[str] | None) -> Any:
     )
     parser.add_argument(
         "--hold", type=float, default=HOLD, help="s that XE data wait for a query to pass (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--faults", type=Path, metavar="FILE", help="what is to go wrong, and when (see virtual/faults.py)"
     )
     parser.add_argument("--until-eof", action="store_true", help="end when standard input does")
     return parser.parse_args(arguments)

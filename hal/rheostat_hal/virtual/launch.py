@@ -61,14 +61,17 @@ def launch(
     real_time: bool = False,
     seed: int | None = None,
     hold: float | None = None,
+    faults: str | Path | None = None,
 ) -> VirtualBench:
     """Start `python -m rheostat_hal.virtual` and wait for its resources. It ends with this process.
 
     bench_path: None or "" for the embedded bench. state: file that keeps the die over restarts. hold: s that XE data
-    wait for a query. Raises BusUnavailable, saying why, when it does not start.
+    wait for a query. faults: file of what is to go wrong (see `rheostat_hal.virtual.faults`). Raises BusUnavailable,
+    saying why, when it does not start.
     """
     command = [sys.executable, "-m", "rheostat_hal.virtual", "--until-eof"]
-    for option, value in (("--bench", bench_path or None), ("--state", state), ("--seed", seed), ("--hold", hold)):
+    options = {"--bench": bench_path or None, "--state": state, "--seed": seed, "--hold": hold, "--faults": faults}
+    for option, value in options.items():
         if value is not None:
             command += [option, str(value)]
     if real_time:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import structlog
@@ -10,6 +10,7 @@ import structlog
 from rheostat_hal.bench import Bench
 from rheostat_hal.errors import BenchError
 from rheostat_hal.virtual.die import Die
+from rheostat_hal.virtual.faults import Fault
 from rheostat_hal.virtual.flex.analyser import Analyser
 from rheostat_hal.virtual.flex.modules import EMPTY, MODELS, SMU_MODEL, SMUS, SPGU_MODEL, WGFMU_MODEL
 from rheostat_hal.virtual.flex.server import HOLD, FlexServer
@@ -30,8 +31,8 @@ class VirtualInstruments:
     """Serves from construction until `close`, which keeps the state of the die.
 
     `modules`: model of each slot from slot 1 on, "0" for an empty one; None for what the bench needs. `state`: file to
-    take the die's state from and to keep it in. `hold`: s that XE data wait for a query (see flex.server). Raises
-    BenchError for what cannot be.
+    take the die's state from and to keep it in. `hold`: s that XE data wait for a query (see flex.server). `faults`:
+    what is to go wrong; more may be added to the attribute of that name. Raises BenchError for what cannot be.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class VirtualInstruments:
         tsp_port: int = 0,
         wgfmu_port: int = 0,
         hold: float = HOLD,
+        faults: Iterable[Fault] = (),
     ) -> None:
         virtual = bench.virtual
         if seed is None:
@@ -62,11 +64,12 @@ class VirtualInstruments:
         self._state = state
         if state is not None and state.exists() and not self.die.load(state):
             log.warning("die.other", state=str(state), reason="another seed, model or number of devices: a new die")
-        self.world = World(bench, sources, self.die, seed=seed, real_time=real_time)
+        self.world = World(bench, sources, self.die, seed=seed, real_time=real_time, faults=faults)
+        self.faults = self.world.faults
         self.analyser = Analyser(self.world, slots, selector_of(bench))
         self.multiplexer = Multiplexer(self.world, bench.switch)
-        self.flex = FlexServer(self.analyser, flex_port, hold=hold)
-        self.tsp = TspServer(self.multiplexer, tsp_port)
+        self.flex = FlexServer(self.analyser, flex_port, hold=hold, faults=self.faults)
+        self.tsp = TspServer(self.multiplexer, tsp_port, faults=self.faults)
         self.wgfmu: WgfmuServer | None = None
         if WGFMU_MODEL in slots:
             channels = tuple(c for c in sources if c > SLOTS and slots[c // 100 - 1] == WGFMU_MODEL)

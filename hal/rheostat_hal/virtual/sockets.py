@@ -17,6 +17,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from rheostat_hal.virtual.faults import LineFault
+from rheostat_hal.virtual.injection import Faults, altered
+
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux only
 _LONGEST = 1 << 20  # bytes of one line: beyond that the connection is dropped
 
@@ -30,11 +33,13 @@ class Hangup(LineAborted):
 
 
 class LineChannel:
-    """Lines over a socket. `urgent` tells the lines that abort whatever runs before them."""
+    """Lines over a socket. `urgent` tells the lines that abort whatever runs before them; `fault`: what is scripted to
+    happen to the answer of the line that runs."""
 
     def __init__(self, sock: socket.socket, urgent: Callable[[str], bool]) -> None:
         self._sock = sock
         self._urgent = urgent
+        self.fault: LineFault | None = None
         self._rest = b""
         self._woken = False
         self._lines: deque[str] = deque()
@@ -89,10 +94,17 @@ class LineChannel:
             instrument.release()
 
     def send(self, data: bytes) -> None:
+        if self.fault is not None:
+            data = altered(data, self.fault)
         try:
             self._sock.sendall(data)
         except OSError as error:
             raise Hangup from error
+
+    def hang_up(self) -> None:
+        """From any thread: break the connection."""
+        with contextlib.suppress(OSError):  # the client was faster
+            self._sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         for end in (self._sock, self._wake, self._waker):
@@ -139,15 +151,28 @@ class Session(Protocol):
 
 
 class Listener:
-    """Accepts connections on 127.0.0.1 and serves each in a thread of its own."""
+    """Accepts connections on 127.0.0.1 and serves each in a thread of its own. `name`: of the instrument; `reboot`:
+    starts it anew."""
 
-    def __init__(self, name: str, port: int, session: Callable[[socket.socket], Session]) -> None:
+    def __init__(
+        self,
+        name: str,
+        port: int,
+        session: Callable[[socket.socket], Session],
+        reboot: Callable[[], None] | None = None,
+        faults: Faults | None = None,
+    ) -> None:
         self._name = name
         self._session = session
+        self._reboot = reboot
+        self._faults = faults
         self._lock = threading.Lock()
         self._sessions: set[Session] = set()
+        self._closed = threading.Event()
+        self._away = 0.0  # s for which connections are refused once the socket has been closed
         self._sock = socket.create_server(("127.0.0.1", port))
         self.port: int = self._sock.getsockname()[1]
+        self._refuse(0)
         self._thread = threading.Thread(target=self._accept, name=name, daemon=True)
         self._thread.start()
 
@@ -156,16 +181,50 @@ class Listener:
         return f"TCPIP0::127.0.0.1::{self.port}::SOCKET"
 
     def close(self) -> None:
+        self._closed.set()
+        self._close_socket()
+
+    def fault_at(self, line: str, channel: LineChannel) -> LineFault | None:
+        """What is scripted for a line that is about to be carried out. Raises Hangup when it takes the connection."""
+        if self._faults is None:
+            return None
+        fault = channel.fault = self._faults.at_line(self._name, line)
+        if fault is None:
+            return None
+        if fault.what == "reset" and self._reboot is not None:
+            self._reboot()
+        if fault.what in ("drop", "reset") and not fault.connections_stay:
+            if fault.down:
+                self._away = fault.down
+                self._close_socket()
+            with self._lock:
+                for session in self._sessions:
+                    session.channel.hang_up()
+            raise Hangup
+        return fault
+
+    def _refuse(self, accepted: int) -> None:
+        self._away = 0.0 if self._faults is None else self._faults.at_connection(self._name, accepted)
+        if self._away:
+            self._close_socket()
+
+    def _close_socket(self) -> None:
         with contextlib.suppress(OSError):  # wakes the thread in accept; some systems refuse it on a listening socket
             self._sock.shutdown(socket.SHUT_RDWR)
         self._sock.close()
 
     def _accept(self) -> None:
+        accepted = 0
         while True:
             try:
                 sock, _ = self._sock.accept()
             except OSError:
-                return  # closed
+                if self._closed.wait(self._away):
+                    return
+                self._sock = socket.create_server(("127.0.0.1", self.port))
+                continue
+            accepted += 1
+            self._refuse(accepted)
             threading.Thread(target=self._serve, args=(sock,), name=self._name, daemon=True).start()
 
     def abort_others(self, session: Session) -> None:

@@ -21,6 +21,8 @@ from rheostat_hal.bench import Bench
 from rheostat_hal.virtual import network
 from rheostat_hal.virtual.clock import Clock, RealClock, Sleep, VirtualClock
 from rheostat_hal.virtual.die import Die
+from rheostat_hal.virtual.faults import Fault
+from rheostat_hal.virtual.injection import Faults
 from rheostat_hal.virtual.noise import Noise
 from rheostat_hal.virtual.wiring import Node, Wiring
 
@@ -54,13 +56,15 @@ class World:
     source by its position in them, which `index` gives."""
 
     def __init__(
-        self, bench: Bench, sources: Mapping[int, float], die: Die, *, seed: int, real_time: bool = False
-    ) -> None:
+        self, bench: Bench, sources: Mapping[int, float], die: Die, *, seed: int, real_time: bool = False,
+        faults: Iterable[Fault] = (),
+    ) -> None:  # fmt: skip
         self.lock = threading.RLock()
         self.clock: Clock = RealClock(die.time) if real_time else VirtualClock(die.time)
         self.die = die
         self.noise = Noise(seed & 0xFFFFFFFF, 2, die.time)
         self.wiring = Wiring(bench, sources, Noise(seed & 0xFFFFFFFF, 3, die.time))
+        self.faults = Faults(bench, die, Noise(seed & 0xFFFFFFFF, 4, die.time), faults)
         self.hot_switchings = 0
         self.real_time = real_time
         self._since = self.clock.now
@@ -112,7 +116,11 @@ class World:
             self._integrate()
             live = volts.any(axis=1) | bool(self._energised.difference(sources))
             for k in np.flatnonzero(live).tolist():  # in the others nothing flows and nothing moves
+                if k and not live[k - 1]:
+                    self._sources[sources, network.VALUE] = 0.0
+                    self._count_pulse()  # one has ended
                 self._sources[sources, network.VALUE] = volts[k]
+                self._count_pulse()
                 self._run_solver()
                 begin[k] = self._currents[sources]
                 if self._step(float(widths[k])):
@@ -143,6 +151,7 @@ class World:
         """Operate relays, the opening ones first."""
         opening = [channel for channel in opening if self.wiring.is_closed(channel)]
         closing = [channel for channel in closing if not self.wiring.is_closed(channel)]
+        opening, closing = self.faults.at_relays(opening, closing)
         if not opening and not closing:
             return
         with self.lock:
@@ -172,6 +181,12 @@ class World:
             self._energised.add(source)
         else:
             self._energised.discard(source)
+        self._count_pulse()
+
+    def _count_pulse(self) -> None:
+        if self.faults.of_devices.any:
+            forced = self._sources[:, network.ON] * np.abs(self._sources[:, network.VALUE])
+            self.faults.of_devices.driven(self._network.devices, float(forced.max()))
 
     def _rewire(self) -> None:
         self._network = self.wiring.network()
@@ -235,9 +250,10 @@ class World:
         volts = self._voltages.tolist()
         moved = False
         a1, a2, a3, a4 = self.die.across
+        step = self.faults.of_devices.step if self.faults.of_devices.broken else self.die.step
         for device, (t1, t2, t3, t4) in zip(self._network.devices, self._network.terminals.tolist(), strict=True):
             across = a1 * volts[t1] + a2 * volts[t2] + a3 * volts[t3] + a4 * volts[t4]
-            moved = self.die.step(device, across, seconds) or moved
+            moved = step(device, across, seconds) or moved
         return moved
 
     def _note_hot(self, channels: list[str]) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from rheostat_hal.virtual.adc import Adc, Averaging, Integration, default_averaging
-from rheostat_hal.virtual.flex import data, parser
+from rheostat_hal.virtual.faults import LineFault
+from rheostat_hal.virtual.flex import data, parser, struck
 from rheostat_hal.virtual.flex.errors import ErrorQueue, FlexError
 from rheostat_hal.virtual.flex.modules import SMUS
 from rheostat_hal.virtual.flex.selector import Selector
@@ -93,6 +94,7 @@ class Analyser:
         self.spgus = Spgus.of(self.modules, world)
         self.selector = Selector(selector or {}, world)
         self.port: Port
+        self._fault: LineFault | None = None
         self._settle()
 
     def reset(self) -> None:
@@ -102,6 +104,11 @@ class Analyser:
         self.spgus.reset()
         self.selector.reset()
         self._settle()
+
+    def reboot(self) -> None:
+        """As after a loss of power."""
+        self.errors = ErrorQueue()
+        self.reset()
 
     def _settle(self) -> None:
         self.layout = 1
@@ -121,10 +128,13 @@ class Analyser:
         self.sampling = Sampling()
         self.next_trigger = 0  # ns: the period of the last pulse ends
 
-    def run(self, line: str, port: Port) -> None:
-        """Carry out one line. An error goes to the queue and stops the rest of the line."""
+    def run(self, line: str, port: Port, fault: LineFault | None = None) -> None:
+        """Carry out one line. An error goes to the queue and stops the rest of the line. `fault`: scripted for it."""
         self.port = port
+        self._fault = fault
         try:
+            if fault is not None:
+                struck.before_line(fault, self.errors)
             for text in parser.split(line):
                 if self.storing is None:
                     self.carry_out(*parser.parse(text))
@@ -193,6 +203,8 @@ class Analyser:
 
     def emit(self, items: list[data.Datum], *, hold: bool = False) -> None:
         """Measurement data; `hold`: those of XE, before which a query reply may still pass."""
+        if self._fault is not None:
+            items = struck.distorted(items, self._fault)
         self.port.put_data(data.reply(items, data.FORMATS[self.layout]), len(items), hold=hold)
 
 

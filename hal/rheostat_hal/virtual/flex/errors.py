@@ -38,15 +38,16 @@ _LENGTH = 30
 
 
 class FlexError(Exception):
-    """A command the instrument refuses: `code`, and the slot it is about (0: none)."""
+    """A command the instrument refuses: `code`, and the slot it is about (0: none). `text`: instead of the code's."""
 
-    def __init__(self, code: int, slot: int = 0) -> None:
+    def __init__(self, code: int, slot: int = 0, text: str = "") -> None:
         super().__init__(code, slot)
         self.code = code
         self.slot = slot
+        self._text = text
 
     def __str__(self) -> str:
-        text = TEXTS[self.code]
+        text = self._text or TEXTS[self.code]
         return f"{text}; SLOT{self.slot}" if self.slot else text
 
 

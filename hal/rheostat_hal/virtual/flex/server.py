@@ -18,6 +18,7 @@ import structlog
 from rheostat_hal.virtual.flex import commands
 from rheostat_hal.virtual.flex.analyser import Analyser
 from rheostat_hal.virtual.flex.parser import is_abort
+from rheostat_hal.virtual.injection import Faults
 from rheostat_hal.virtual.sockets import Hangup, LineAborted, LineChannel, Listener
 
 log = structlog.get_logger()
@@ -56,7 +57,8 @@ class FlexSession:
             with self.channel.turn(self._analyser.lock):
                 self._hold = False
                 before = len(self._data)
-                self._analyser.run(line, self)
+                fault = self._server.fault_at(line, self.channel)
+                self._analyser.run(line, self, fault)
         except Hangup:
             raise
         except LineAborted:
@@ -104,7 +106,7 @@ class FlexSession:
 class FlexServer(Listener):
     """Serves `analyser` on a loopback port (0: any free one)."""
 
-    def __init__(self, analyser: Analyser, port: int = 0, *, hold: float = HOLD) -> None:
+    def __init__(self, analyser: Analyser, port: int = 0, *, hold: float = HOLD, faults: Faults | None = None) -> None:
         self.analyser = analyser
         self.hold = hold
-        super().__init__("analyser", port, lambda sock: FlexSession(self, sock))
+        super().__init__("analyser", port, lambda sock: FlexSession(self, sock), analyser.reboot, faults)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from lupa.lua51 import LuaError, LuaRuntime
 
 from rheostat_hal.bench import Switch as SwitchConfig
+from rheostat_hal.virtual.faults import LineFault
 from rheostat_hal.virtual.sockets import LineAborted
 from rheostat_hal.virtual.tsp.errors import PARAMETER, RUNTIME, SYNTAX, ErrorQueue, SwitchRefusal
 from rheostat_hal.virtual.tsp.switch import INTERNAL, Switch
@@ -65,13 +66,27 @@ class Multiplexer:
             attribute_filter=_no_attributes,
             max_memory=MEMORY,
         )
-        prelude = resources.files(__package__).joinpath("prelude.lua").read_text("utf-8")
-        self._run, self._modes = lua.execute(prelude, lua.table_from(self._functions()))
+        self._lua = lua
+        self._boot()
 
-    def run(self, line: str, port: Port) -> None:
-        """Carry out one line. Raises LineAborted when it must stop."""
+    def _boot(self) -> None:
+        prelude = resources.files(__package__).joinpath("prelude.lua").read_text("utf-8")
+        self._run, self._modes = self._lua.execute(prelude, self._lua.table_from(self._functions()))
+
+    def reboot(self) -> None:
+        """As after a loss of power."""
+        self.errors.clear()
+        self.switch.power_on()
+        self._boot()
+
+    def run(self, line: str, port: Port, fault: LineFault | None = None) -> None:
+        """Carry out one line. Raises LineAborted when it must stop. `fault`: scripted for it."""
         self._port = port
         self._abort = None
+        if fault is not None and fault.what == "error":
+            self.errors.add(fault.number, fault.text or "scripted error")
+        elif fault is not None and fault.what == "interlock_open":
+            self.switch.interlocks[fault.slot] = False
         before = len(self.errors)
         text = line.strip()
         if text.startswith("*"):

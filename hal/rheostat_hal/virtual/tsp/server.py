@@ -6,6 +6,7 @@ import socket
 
 import structlog
 
+from rheostat_hal.virtual.injection import Faults
 from rheostat_hal.virtual.sockets import Hangup, LineAborted, LineChannel, Listener
 from rheostat_hal.virtual.tsp.instrument import Multiplexer
 
@@ -39,7 +40,8 @@ class TspSession:
     def _execute(self, line: str) -> None:
         try:
             with self.channel.turn(self._instrument.lock):
-                self._instrument.run(line, self)
+                fault = self._server.fault_at(line, self.channel)
+                self._instrument.run(line, self, fault)
         except Hangup:
             raise
         except LineAborted:
@@ -67,6 +69,6 @@ class TspSession:
 class TspServer(Listener):
     """Serves `instrument` on a loopback port (0: any free one)."""
 
-    def __init__(self, instrument: Multiplexer, port: int = 0) -> None:
+    def __init__(self, instrument: Multiplexer, port: int = 0, *, faults: Faults | None = None) -> None:
         self.instrument = instrument
-        super().__init__("switch", port, lambda sock: TspSession(self, sock))
+        super().__init__("switch", port, lambda sock: TspSession(self, sock), instrument.reboot, faults)

@@ -44,6 +44,9 @@ class Switch:
         self._order = {
             channel: k for slot in sorted(self._all) for k, channel in enumerate(self._all[slot], 1000 * slot)
         }
+        self._settle()
+
+    def _settle(self) -> None:
         self.interlocks = dict.fromkeys(self._all, True)
         self.rule = BREAK_BEFORE_MAKE
         self._setups: dict[str, Setup] = {}
@@ -51,6 +54,11 @@ class Switch:
         self._forbidden: set[str] = set()
         self._backplane: dict[str, tuple[str, ...]] = {}
         self._delays: dict[str, float] = {}
+
+    def power_on(self) -> None:
+        """Every relay open, also latching ones (assumed), and nothing configured."""
+        self._world.operate(self._wiring.closed, ())
+        self._settle()
 
     # channel lists
 
