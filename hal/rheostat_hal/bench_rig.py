@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -104,14 +105,13 @@ class BenchRig:
         return self._latched
 
     def route(self, device: str) -> float:
-        address = self._devices.get(device)
-        if address is None:
+        if device not in self._devices:
             near = difflib.get_close_matches(device, self._devices, 3)
             raise RefusedError(f"no device {device!r}" + (f"; near it: {', '.join(near)}" if near else ""))
         with self._guarded("route"):
             self._routed = None
             self.analyser.ready()
-            self.switch.route(tuple(channel for _, channel in address.channels))
+            self.switch.route(self._channels(device))
             self._routed = device
         return 2 * self.switch.relay_time  # one opening, one closing
 
@@ -175,12 +175,19 @@ class BenchRig:
         if readings < (pulse is None):
             raise RefusedError(f"{readings} readings")
         with self._guarded("event"):
-            self._check_routed()
-            return self.analyser.event(pulse, readings)
+            routed = self._check_routed()
+            event = self.analyser.event(pulse, readings)
+            if math.inf in event.resistances:  # no device is called open before its relays are known to be closed
+                self.switch.confirm(self._channels(routed))
+            return event
 
-    def _check_routed(self) -> None:
+    def _check_routed(self) -> str:
         if self._routed is None:
             raise RefusedError("no device is routed")
+        return self._routed
+
+    def _channels(self, device: str) -> tuple[str, ...]:
+        return tuple(channel for _, channel in self._devices[device].channels)
 
     @contextlib.contextmanager
     def _guarded(self, what: str, *, latch_applies: bool = True, secure: bool = True) -> Iterator[None]:
@@ -205,29 +212,39 @@ class BenchRig:
             raise
 
     def _secure(self) -> None:
-        """Outputs to 0 V, confirmed; then relays open, read back; then outputs off. Raises UnsafeError, naming why."""
+        """Outputs to 0 V, confirmed; then relays open, read back; then outputs off. What is in the way of that is
+        cleared away once. Raises UnsafeError, naming why; or what had been in the way: then the rig is safe."""
         with self._securing:
             self._safe_underway = True
             disturbed = self._latched is not None or self._aborted.is_set()
         self._routed = None
         try:
+            self._reach_safe_state(resynchronise=disturbed)
+        except UnsafeError as error:
             if disturbed:
+                raise
+            log.warning("rig.safe_state_again", error=str(error))
+            self._reach_safe_state(resynchronise=True)
+            raise (error.__cause__ or error) from None
+        finally:
+            self._safe_underway = False
+        if self._aborted.is_set() and self._latched is None:
+            self._latched = BusAborted("aborted while idle")
+
+    def _reach_safe_state(self, *, resynchronise: bool) -> None:
+        try:
+            if resynchronise:
                 self.analyser.resynchronise()
             self.analyser.zero()
         except HalError as error:
-            self._safe_underway = False
             raise UnsafeError(f"0 V is not confirmed, the relays were left as they are: {error}") from error
         try:
-            if disturbed:
+            if resynchronise:
                 self.switch.resynchronise()
             self.switch.open_all()
             self.analyser.off()
         except HalError as error:
             raise UnsafeError(f"outputs are at 0 V, but {error}") from error
-        finally:
-            self._safe_underway = False
-        if self._aborted.is_set() and self._latched is None:
-            self._latched = BusAborted("aborted while idle")
 
 
 def engine_of(bench: Bench, bus: Bus, record: Callable[[str], None] | None = None) -> Engine:

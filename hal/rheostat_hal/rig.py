@@ -44,7 +44,8 @@ class Rig(Protocol):
         ...
 
     def make_safe(self) -> None:
-        """Outputs to 0 V, relays open, both read back. Raises UnsafeError when that cannot be confirmed."""
+        """Outputs to 0 V, relays open, both read back. Raises UnsafeError when that cannot be confirmed; another
+        HalError when it was confirmed only after an error: the rig is safe then, and latched."""
         ...
 
     def abort(self) -> None:

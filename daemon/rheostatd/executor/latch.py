@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from rheostat_hal.errors import HalError
+from rheostat_hal.errors import HalError, UnsafeError
 from rheostat_hal.rig import Rig
 from rheostatd import messages
 from rheostatd.errors import RigLatched
@@ -35,9 +35,11 @@ class Latch:
         unconfirmed, stops, reason = "", self._guard.stops, self._guard.reason
         try:
             self._rig.make_safe()
-        except HalError as error:
+        except UnsafeError as error:
             unconfirmed = str(error)
             log.error("rig.not_safe", code=error.code, error=unconfirmed)
+        except HalError as error:  # it is safe, but something was in the way
+            fault = fault or error
         if reason is not None:
             self._close("rig.estop", f"emergency stop: {reason}", unconfirmed)
         elif fault is not None:

@@ -161,6 +161,11 @@ def parse_report(reply: str) -> Report | None:
     return Report(int(match[1]), match[2]) if match else None
 
 
+def is_reply(reply: str) -> bool:
+    """Whether it answers one of the sentences here, but for the identity."""
+    return any(parse(reply) is not None for parse in (parse_data, parse_report, parse_units, parse_outputs))
+
+
 def parse_identity(reply: str) -> tuple[str, str, str, str] | None:
     """vendor, model, serial, firmware of `*IDN?`, or None when it is something else."""
     fields = [field.strip() for field in reply.split(",")]

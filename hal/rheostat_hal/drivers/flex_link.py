@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Container
 
 from rheostat_hal.bus import Bus
@@ -11,6 +10,7 @@ from rheostat_hal.errors import BusTimeout, IdentityError, InstrumentError, Repl
 from rheostat_hal.values import InstrumentIdentity
 
 QUEUE = 31  # the error queue holds 30
+OLD_REPLIES = 100  # lines that may still come from before a device clear
 SMUS = ("B1510A", "B1511A", "B1511B", "B1517A")
 ZERO = 0.01  # V, what counts as 0 V: far above an SMU's offset in the 2 V range, far below what moves a device
 
@@ -34,20 +34,25 @@ class FlexLink:
         """Device clear, skip old replies up to the identity, empty the error queue: who it is, the errors it held."""
         self.bus.clear()
         self.bus.write("*IDN?")
-        deadline = time.monotonic() + self._timeout
-        said = ""
-        while (identity := flex.parse_identity(said)) is None:
-            if time.monotonic() > deadline:
-                raise IdentityError(self.name, 0, f"{self.bus.resource} is not a B1500A, it says {said!r}")
+        foreign = ""
+        for _ in range(OLD_REPLIES):  # one may have been late: what comes before the identity says nothing about it
             try:
                 said = self.bus.read(self._timeout)
             except BusTimeout:
-                if not said:
-                    raise
-                raise IdentityError(self.name, 0, f"{self.bus.resource} is not a B1500A, it says {said!r}") from None
+                if foreign:
+                    break
+                raise
+            identity = flex.parse_identity(said)
+            if identity is not None:
+                return self._identified(identity), self.drain()
+            if not flex.is_reply(said):
+                foreign = said
+        raise IdentityError(self.name, 0, f"{self.bus.resource} is not a B1500A, it says {foreign or said!r}")
+
+    def _identified(self, identity: tuple[str, str, str, str]) -> InstrumentIdentity:
         if identity[1] != "B1500A":
             raise IdentityError(self.name, 0, f"{self.bus.resource} is not a B1500A but {' '.join(identity[:2])}")
-        return InstrumentIdentity(self.name, *identity, self.bus.resource), self.drain()
+        return InstrumentIdentity(self.name, *identity, self.bus.resource)
 
     def modules(self) -> dict[int, str]:
         """slot -> model; empty slots are left out."""

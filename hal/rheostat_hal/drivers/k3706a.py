@@ -13,6 +13,7 @@ from rheostat_hal.values import InstrumentIdentity
 
 NAME = "switch"
 RELAY_TIME = {"3730": 0.004, "3731": 0.001}  # s to open or to close: latching electromechanical, reed
+OLD_REPLIES = 100  # lines that may still come from before a device clear
 QUEUE = 100  # errors the queue may hold before draining counts as failed
 
 
@@ -32,9 +33,11 @@ class K3706A:
         self.bus.clear()
         mark = f"rheostat-{next(self._markers)}"
         self.bus.write(tsp.marker(mark))
-        while self.bus.read(self._timeout).strip() != mark:
-            pass
-        return self.drain()
+        for _ in range(OLD_REPLIES):
+            said = self.bus.read(self._timeout)
+            if said.strip() == mark:
+                return self.drain()
+        raise ReplyError(f"{NAME}: goes on talking, and has not said {mark!r} yet; its last words: {said!r}")
 
     def identify(self) -> InstrumentIdentity:
         """Raises IdentityError when it is no 3706A or has other cards than the bench file says."""
@@ -72,6 +75,10 @@ class K3706A:
         """Open everything, close these channels. Raises SwitchError when the read-back differs, InstrumentError."""
         relays = self.relays(channels)
         self._switch(tsp.route(relays), frozenset(relays))
+
+    def confirm(self, channels: tuple[str, ...]) -> None:
+        """Raises SwitchError when not these channels are closed, and these alone."""
+        self._switch(tsp.read_back(), frozenset(self.relays(channels)))
 
     def open_all(self) -> None:
         """Raises SwitchError when a relay stays closed."""

@@ -45,6 +45,11 @@ def route(relays: Iterable[str]) -> str:
     )
 
 
+def read_back() -> str:
+    """Only read back, in the form of the others."""
+    return "print(nil,channel.getclose('allslots'),errorqueue.count)"
+
+
 def next_error() -> str:
     return "print(errorqueue.next())"
 

@@ -132,7 +132,7 @@ def _fault(table: Table, bench: Bench) -> Fault:
     elif what in AT_RELAYS:
         channel = table.text("channel")
         cards = dict(bench.switch.cards)
-        if not re.fullmatch(r"[1-6]([1-9]\d\d)", channel) or int(channel[0]) not in cards:
+        if not re.fullmatch(r"[1-6][1-9]\d\d", channel) or int(channel[0]) not in cards:
             table.fail(
                 "channel", f"{channel!r} is not a relay of the bench's cards (slots {', '.join(map(str, cards))})"
             )

@@ -50,6 +50,12 @@ class Faults:
                 case DeviceFault():
                     self.of_devices.add(fault)
 
+    def clear(self) -> None:
+        """Nothing more goes wrong; a device that is broken stays so."""
+        with self._lock:
+            self._lines, self._relays, self._refused = [], [], []
+            self.of_devices.clear()
+
     def at_line(self, instrument: str, line: str) -> LineFault | None:
         """What happens at this line of an instrument; it is counted."""
         if not self._lines:
@@ -100,6 +106,10 @@ class DeviceFaults:
     def add(self, fault: DeviceFault) -> None:
         self._waiting.append((fault, fault.pulse))
         self.any = True
+
+    def clear(self) -> None:
+        self._waiting = []
+        self.any = False
 
     def driven(self, devices: Sequence[int], voltage: float) -> None:
         """`voltage`: the largest that is forced now, with these devices connected."""

@@ -201,7 +201,8 @@ def test_making_safe_confirms_0_v_opens_reads_back_and_switches_off() -> None:
 
 def test_relays_stay_as_they_are_when_0_v_cannot_be_confirmed() -> None:
     stuck = CONFIRM_ZERO.replace("NBV+0.00000E+00", "NBV+6.99900E+00")
-    rig, analyser, switch = rig_playing(READY + stuck, ROUTE)
+    again = SECURED[0].split("> CL;")[0].replace("< CL", "< CN1,2,3,4") + stuck
+    rig, analyser, switch = rig_playing(READY + stuck + again, ROUTE)
     rig.route("A1")
     with pytest.raises(UnsafeError, match=r"SMU 2 is at 6\.999 V"):
         rig.make_safe()

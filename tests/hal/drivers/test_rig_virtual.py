@@ -23,6 +23,7 @@ from rheostat_hal.errors import (
     IdentityError,
     InstrumentError,
     RefusedError,
+    SwitchError,
     UnsafeError,
 )
 from rheostat_hal.rig import Rig
@@ -122,10 +123,14 @@ def test_an_unrouted_rig_reads_nothing_and_is_not_latched(rig: BenchRig) -> None
     assert rig.latched is None
 
 
-def test_the_open_circuit_behind_open_relays_reads_as_infinite(rig: BenchRig) -> None:
+def test_an_open_circuit_behind_open_relays_is_the_switchs_and_not_the_devices(virtual: VirtualBench) -> None:
+    rig = open_rig(bench_of(virtual))
     rig.route("A1")
     rig.switch.bus.query("channel.open('allslots') print('opened')", 2.0)
-    assert rig.read().resistances == (math.inf,)
+    with pytest.raises(SwitchError, match="relays not closed"):
+        rig.read()
+    rig.recover()
+    rig.close()
 
 
 def test_an_instrument_error_in_mid_line_is_typed_made_safe_and_latched_until_recovered(virtual: VirtualBench) -> None:
