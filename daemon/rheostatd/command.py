@@ -91,6 +91,12 @@ def _parser() -> Parser:
     parser.add_argument("--port", type=int, metavar="N", help="for requests (default: 7431; 0: any free one)")
     parser.add_argument("--real-time", action="store_true", help="virtual bench: pulses take as long as they say")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write down what is said to the instruments")
+    parser.add_argument(
+        "--faults",
+        type=Path,
+        metavar="FILE",
+        help="virtual bench: what is to go wrong (see rheostat_hal.virtual.faults)",
+    )
     parser.add_argument("--log-level", choices=log.LEVELS, help="default: info")
     parser.add_argument("--log-json", action="store_true", help="JSON logs also on a terminal")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input does, and not by Ctrl-C")
@@ -102,6 +108,7 @@ def _serve(given: argparse.Namespace, signals: EndSignals) -> None:
     settings = config.load(given.config, data=given.data, port=given.port, log_level=given.log_level)
     bench = load_bench(given.config)
     need_parts(bench)
+    faults = _faults(given.faults, bench)
     try:
         settings.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -117,7 +124,7 @@ def _serve(given: argparse.Namespace, signals: EndSignals) -> None:
     launch = None
     if bench.virtual is not None:
         real_time = given.real_time or bench.virtual.real_time
-        launch = _EarlyStart(functools.partial(_launch, path, settings.folder / "die.state", real_time))
+        launch = _EarlyStart(functools.partial(_launch, path, settings.folder / "die.state", real_time, faults))
     from rheostatd.service.daemon import Daemon  # now, while the virtual bench starts: the imports take a while too
     from rheostatd.service.supervisor import Plan
 
@@ -135,6 +142,22 @@ def load_bench(path: Path | None) -> Bench:
         return bench.load(path)
     except BenchError as error:
         raise errors.ConfigError(str(error)) from error
+
+
+def _faults(path: Path | None, bench: Bench) -> Path | None:
+    """The file, made absolute and checked: a mistake in it is told before anything starts."""
+    if path is None:
+        return None
+    if bench.virtual is None:
+        raise errors.ConfigError("--faults is for a virtual bench: the instruments of this one are real")
+    from rheostat_hal.errors import BenchError
+    from rheostat_hal.virtual.faults import load
+
+    try:
+        load(path, bench)
+    except BenchError as error:
+        raise errors.ConfigError(str(error)) from error
+    return path.absolute()
 
 
 def need_parts(bench: Bench) -> None:
@@ -168,7 +191,7 @@ class _EarlyStart:
         return early.result() if early is not None else self._call()
 
 
-def _launch(path: str, state: Path, real_time: bool) -> Any:
+def _launch(path: str, state: Path, real_time: bool, faults: Path | None) -> Any:
     from rheostat_hal.virtual.launch import launch
 
-    return launch(path, state=state, real_time=real_time)
+    return launch(path, state=state, real_time=real_time, faults=faults)

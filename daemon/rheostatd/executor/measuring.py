@@ -164,6 +164,10 @@ class CalibratedPlant:
     def __init__(self, plant: RigPlant) -> None:
         self._plant = plant
 
+    @property
+    def scatter(self) -> tuple[float, int]:
+        return self._plant.scatter
+
     def read(self, readings: int) -> float:
         with self._ends():
             return self._plant.read(readings)

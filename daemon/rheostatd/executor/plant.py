@@ -50,6 +50,15 @@ class RigPlant:
         self._sleep = sleep
         self._conductance: float | None = None  # S of the write path, as last measured
 
+    @property
+    def scatter(self) -> tuple[float, int]:
+        """Of the newest readings around their mean: sum of squares in ohm^2, degrees of freedom."""
+        readings = self.newest
+        if len(readings) < 2 or not all(map(math.isfinite, readings)):
+            return 0.0, 0
+        mean = sum(readings) / len(readings)
+        return sum((reading - mean) ** 2 for reading in readings), len(readings) - 1
+
     def read(self, readings: int) -> float:
         """Mean of `readings` readings, ohm; inf for an open circuit."""
         self._checkpoint()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rheostat.wire import Outcome
+from rheostatd.schemes import evidence
 from rheostatd.schemes.policy import ACCEPT, GIVE_UP, PULSE, READ, WAIT, Plant, Scheme, Vector
 
 Checkpoint = Callable[[float, float], Outcome | None]
@@ -63,6 +64,7 @@ def drive(
         else:
             return _attempt(scheme, state, Outcome(action - GIVE_UP), pulses, reads)
         reads += readings
+        evidence.scattered(params, state, *plant.scatter)
 
 
 def _attempt(scheme: Scheme, state: Vector, outcome: Outcome, pulses: int, reads: int) -> Attempt:

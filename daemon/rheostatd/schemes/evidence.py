@@ -5,9 +5,9 @@ error noise / sqrt(n). A target is verified when the posterior probability that 
 target +- tolerance reaches the confidence asked for. One reading inside the band is no proof: near the edge more
 readings are asked for, as long as they could decide, before another write pulse is.
 
-The noise is the measured one; groups of readings of one state that scatter more than it allows raise it (chi-square,
-weighed against the belief in the measured value), so that a noisy device is not accepted on the strength of a quiet
-one's calibration.
+The noise is the measured one; readings of one state that scatter more than it allows, within an exchange with the
+instruments or between two, raise it (chi-square, weighed against the belief in the measured value), so that a noisy
+device is not accepted on the strength of a quiet one's calibration.
 
 All schemes begin their parameter and state vectors with the fields named here.
 """
@@ -121,6 +121,14 @@ def forget(state: Vector) -> None:
 
 
 @njit(cache=True)
+def fade(state: Vector) -> None:
+    """Older readings count less."""
+    if state[DEGREES] > _MAX_DEGREES:
+        state[CHI2] *= 0.5
+        state[DEGREES] *= 0.5
+
+
+@njit(cache=True)
 def absorb(params: Vector, state: Vector, reading: float, readings: int) -> None:
     """Merge the mean of new readings into the estimate, or begin a new one after a write pulse."""
     n = float(readings)
@@ -135,14 +143,21 @@ def absorb(params: Vector, state: Vector, reading: float, readings: int) -> None
         difference = (reading - state[MEAN]) / params[NOISE]
         state[CHI2] += difference * difference * old * n / (old + n)
         state[DEGREES] += 1.0
-        if state[DEGREES] > _MAX_DEGREES:
-            state[CHI2] *= 0.5
-            state[DEGREES] *= 0.5
+        fade(state)
         state[MEAN] += (reading - state[MEAN]) * n / (old + n)
     else:
         state[MEAN] = reading
     state[COUNT] = old + n
     state[STDERR] = noise_of(params, state) / math.sqrt(state[COUNT])
+
+
+@njit(cache=True)
+def scattered(params: Vector, state: Vector, squares: float, degrees: int) -> None:
+    """Take in how far the readings of one exchange lie from their mean: sum of squares in ohm^2, degrees of freedom."""
+    if degrees > 0:
+        state[CHI2] += squares / (params[NOISE] * params[NOISE])
+        state[DEGREES] += degrees
+        fade(state)
 
 
 @njit(cache=True)

@@ -161,6 +161,10 @@ class _Recorder:
         self.resistances: list[float] = []
         self.voltages: list[float] = []
 
+    @property
+    def scatter(self) -> tuple[float, int]:
+        return self.plant.scatter
+
     def read(self, readings: int) -> float:
         self.here = self.plant.read(readings)
         return self.here

@@ -77,6 +77,12 @@ class Plant(Protocol):
     through the scheme and through `drive`.
     """
 
+    @property
+    def scatter(self) -> tuple[float, int]:
+        """Of the newest readings around their mean: sum of squares in ohm^2, degrees of freedom; (0, 0) where there was
+        one reading or only the mean is known."""
+        ...
+
     def read(self, readings: int) -> float: ...
 
     def apply(self, voltage: float, width: float, readings: int) -> float: ...

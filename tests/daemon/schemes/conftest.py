@@ -32,6 +32,8 @@ class ModelPlant:
         self.offset = offset
         self.generator = rng.seed(seed, 0)
         self.random = np.random.default_rng(seed)
+        self.scatterer = np.random.default_rng([seed, 1])
+        self.scatter = (0.0, 0)
         self.log: list[tuple[float, float]] = []
         self.reads = 0
         self.energy = 0.0
@@ -44,6 +46,8 @@ class ModelPlant:
 
     def read(self, readings: int) -> float:
         self.reads += readings
+        degrees = max(0, readings - 1)  # a mean and the scatter around it are independent of each other
+        self.scatter = (self.noise**2 * float(self.scatterer.chisquare(degrees)) if degrees else 0.0, degrees)
         return self.true + self.noise * float(self.random.normal()) / math.sqrt(readings)
 
     def apply(self, voltage: float, width: float, readings: int) -> float:

@@ -150,3 +150,16 @@ def test_twice_the_noise_measured_still_keeps_the_confidence(driver_of, plant_of
     inside = np.concatenate(errors) <= TOLERANCE
     assert len(inside) > 100
     assert inside.mean() >= 0.90
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_device_that_gets_noisy_on_the_way_is_told_by_the_scatter_of_its_readings(driver_of, plant_of, scheme):
+    class Spoilt(plant_of):
+        def move(self, voltage, width):
+            super().move(voltage, width)
+            if len(self.log) == 3:
+                self.noise = 8.0
+
+    plants = [Spoilt(seed=seed, resistance=812.0) for seed in range(20)]
+    outcomes = [driver_of(scheme, plant).to(806.0).outcome for plant in plants]
+    assert outcomes.count(Outcome.NOISY) >= 19  # once in a hundred two such readings agree by chance
