@@ -280,3 +280,25 @@ def test_an_emergency_stop_passes_the_running_pulse_and_latches_until_recovered(
     daemon.call(wire.Submit(job_id="read", spec=wire.Read(devices=("A1",))))
     assert daemon.call.wait("read", timeout=30.0).state is State.DONE
     estop.socket.close()
+
+
+def test_scripted_faults_are_met_by_a_whole_daemon_and_the_job_goes_on(rheostatd: Any, tmp_path: Path) -> None:
+    faults = tmp_path / "faults.toml"
+    faults.write_text("[[fault]]\nwhat = 'opens'\ndevice = 'A1'\npulse = 2\n")
+    daemon = rheostatd("--faults", str(faults))
+    daemon.call(initialise("one", "A1", "A2"))
+    job = daemon.call.wait("one", timeout=60.0)
+    assert job.state is State.DONE
+    assert job.outcomes == {"open": 1, "verified": 1}
+
+
+def test_faults_that_are_wrong_or_for_real_instruments_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    faults = tmp_path / "faults.toml"
+    faults.write_text("[[fault]]\nwhat = 'opens'\ndevice = 'Z1'\npulse = 2\n")
+    real = bench_file(tmp_path, "GPIB0::17::INSTR", "TCPIP0::192.0.2.1::5025::SOCKET")
+    command = [sys.executable, "-m", "rheostatd", "--data", str(tmp_path / "data"), "--faults", str(faults)]
+    for more, said in (([], "'Z1' is not a device of the bench"), (["--config", real], "is for a virtual bench")):
+        done = subprocess.run([*command, *more], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2
+        assert said in done.stderr
+    assert not (tmp_path / "data").exists()
