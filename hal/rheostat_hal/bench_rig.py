@@ -126,7 +126,7 @@ class BenchRig:
             raise RefusedError(f"a train of {len(pulses)} write pulses, {cycles} times")
         with self._guarded("train"):
             self._check_routed()
-            return self.analyser.train(pulses, cycles, measure)
+            return self._confirmed(self.analyser.train(pulses, cycles, measure))
 
     def risk(self, pulse: Pulse) -> str | None:
         """The named risk of a write pulse that the hardware cannot time (longer than 2 s), or None."""
@@ -175,16 +175,19 @@ class BenchRig:
         if readings < (pulse is None):
             raise RefusedError(f"{readings} readings")
         with self._guarded("event"):
-            routed = self._check_routed()
-            event = self.analyser.event(pulse, readings)
-            if math.inf in event.resistances:  # no device is called open before its relays are known to be closed
-                self.switch.confirm(self._channels(routed))
+            self._check_routed()
+            (event,) = self._confirmed([self.analyser.event(pulse, readings)])
             return event
 
-    def _check_routed(self) -> str:
+    def _confirmed(self, events: list[Event]) -> list[Event]:
+        """No device is called open before its relays are known to be closed. Raises SwitchError."""
+        if self._routed is not None and any(math.inf in event.resistances for event in events):
+            self.switch.confirm(self._channels(self._routed))
+        return events
+
+    def _check_routed(self) -> None:
         if self._routed is None:
             raise RefusedError("no device is routed")
-        return self._routed
 
     def _channels(self, device: str) -> tuple[str, ...]:
         return tuple(channel for _, channel in self._devices[device].channels)

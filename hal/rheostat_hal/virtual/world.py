@@ -114,7 +114,7 @@ class World:
         begin, end = np.zeros_like(volts), np.zeros_like(volts)
         with self.lock:
             self._integrate()
-            live = volts.any(axis=1) | bool(self._energised.difference(sources))
+            live = np.asarray(volts.any(axis=1)) | bool(self._energised.difference(sources))
             for k in np.flatnonzero(live).tolist():  # in the others nothing flows and nothing moves
                 if k and not live[k - 1]:
                     self._sources[sources, network.VALUE] = 0.0
