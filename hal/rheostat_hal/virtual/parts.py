@@ -30,9 +30,10 @@ SLOTS = 10
 class VirtualInstruments:
     """Serves from construction until `close`, which keeps the state of the die.
 
-    `modules`: model of each slot from slot 1 on, "0" for an empty one; None for what the bench needs. `state`: file to
-    take the die's state from and to keep it in. `hold`: s that XE data wait for a query (see flex.server). `faults`:
-    what is to go wrong; more may be added to the attribute of that name. Raises BenchError for what cannot be.
+    `modules`: model of each slot from slot 1 on, "0" for an empty one; None for what the bench needs. Cables to
+    channels that they lack hang loose. `state`: file to take the die's state from and to keep it in. `hold`: s that XE
+    data wait for a query (see flex.server). `faults`: what is to go wrong; more may be added to the attribute of that
+    name. Raises BenchError for what cannot be.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class VirtualInstruments:
         sources = sources_of(slots)
         missing = [channel for channel, _ in bench.cables if channel not in sources]
         if missing:
-            raise BenchError(f"the virtual analyser has no channel {missing[0]}: its modules are {', '.join(slots)}")
+            log.warning("cables.loose", channels=missing, modules=slots)
         model = virtual.model if virtual else DEFAULT_MODEL
         self.die = Die(model, seed, len(bench.devices), virtual.spread if virtual else None)
         self._state = state

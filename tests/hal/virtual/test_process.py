@@ -125,3 +125,14 @@ def test_the_launcher_is_light_to_import() -> None:
     code = "import sys, rheostat_hal.virtual.launch; print([m for m in ('numpy', 'numba', 'lupa') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_modules_other_than_the_bench_needs_are_served_with_their_cables_loose() -> None:
+    command = [sys.executable, "-m", "rheostat_hal.virtual", "--modules", "B1517A,B1517A,B1530A", "--until-eof"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = dict(line.split() for line in iter(process.stdout.readline, "ready\n"))
+        with open_visa(said["analyser"], "\r\n") as analyser:
+            assert analyser.query("UNT?").startswith("B1517A,0;B1517A,0;B1530A,0;0,0")
+        process.stdin.close()
+        assert process.wait(20) == 0
