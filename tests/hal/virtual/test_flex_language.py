@@ -245,6 +245,7 @@ def test_high_speed_spots_say_what_they_measure(flex: Line) -> None:
 
 def test_the_timer_runs_on_the_instruments_clock(flex: Line) -> None:
     assert flex.ask("TSR;PA 12.5;TSQ") == ["NZT+1.25000E+01"]
+    assert flex.ask("FMT 11;CN 1;TSR;TI 1;TSQ", 2)[1] == "NZT+3.000000E-04"  # of 302 us, in steps of 100
 
 
 def test_a_staircase_comes_back_as_one_block(flex: Line, tsp: Line) -> None:

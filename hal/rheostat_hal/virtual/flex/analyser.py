@@ -22,6 +22,7 @@ from rheostat_hal.virtual.flex.sources import MultiPulse, PulseSource, Sampling,
 from rheostat_hal.virtual.flex.spgu import SpguChannel, Spgus
 from rheostat_hal.virtual.world import World
 
+TICK = 100_000  # ns
 NOT_KEPT = ("ST", "DO", "RU", "SCR", "*RST", "AB")  # in the program memory
 Numbers = tuple[float, ...]
 
@@ -194,9 +195,9 @@ class Analyser:
         if seconds > 0.0:
             self.world.wait(seconds, self.port.sleep)
 
-    def elapsed(self) -> float:
-        """s since TSR."""
-        return (self.world.clock.now - self.timer) / 1e9
+    def elapsed(self, later: float = 0.0) -> float:
+        """s since TSR, `later` s from now, as the timer counts: in steps of 100 us."""
+        return (self.world.clock.now + round(later * 1e9) - self.timer) // TICK / (1e9 / TICK)
 
     def reply(self, text: str) -> None:
         self.port.reply(text)

@@ -153,7 +153,7 @@ def _read(unit: Analyser, smus: Sequence[Smu], *, fast: bool) -> tuple[list[Datu
     busy = 0.0
     for smu in smus:
         if unit.stamp:
-            items.append(Datum("T", smu.slot, unit.elapsed() + busy))
+            items.append(Datum("T", smu.slot, unit.elapsed(busy)))
         for kind in kinds(smu):
             code = smu.current_code if kind == "I" else smu.voltage_code
             if fast and code >= 0:
