@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from rheostat_hal.values import Status
@@ -110,6 +111,7 @@ def pulse_timing(width: float, channels: Iterable[int]) -> list[str]:
     return ["MCPT 0,0", *(f"MCPNT {channel},0,{number(width)}" for channel in channels)]
 
 
+@lru_cache(maxsize=4096)  # amplitudes come in steps of 1 mV: few are new
 def pulse_source(source: int, channel: int, range_code: int, voltage: float, compliance: float) -> str:
     """MCPNX: source number 1.. of a multi-channel pulsed spot, from base 0 V. V, A."""
     return f"MCPNX {source},{channel},1,{range_code},0,{number(voltage)},{number(compliance)}"
