@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.hal.thirdparty.conftest import A1, close_relays, virtual_bench
+from tests.hal.thirdparty.driver_session import DriverError, DriverSession
 from tests.hal.thirdparty.hysteresis import assert_pinched
-from tests.hal.thirdparty.switch_session import DriverError, DriverSession
 
 SCRIPT = Path(__file__).with_name("pymeasure_sessions.py")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from rheostat_hal.virtual.parts import VirtualInstruments
-from tests.hal.thirdparty.switch_session import DriverError, DriverSession
+from tests.hal.thirdparty.driver_session import DriverError, DriverSession
 from tests.hal.virtual.conftest import current
 from tests.hal.virtual.spgu_bench import COLUMN, D1, ROW, crossbar
 

@@ -10,7 +10,7 @@ import pytest
 from rheostat_hal import bench
 from rheostat_hal.virtual.parts import VirtualInstruments
 from tests.hal.thirdparty.conftest import virtual_bench
-from tests.hal.thirdparty.switch_session import DriverError, DriverSession
+from tests.hal.thirdparty.driver_session import DriverError, DriverSession
 
 NO_ERROR = ["0.00000e+00", "Queue Is Empty", "0.00000e+00", "0.00000e+00"]
 FAR = ("2101", "2202", "2303", "2404")  # a device of the second card

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.hal.thirdparty.conftest import A1, close_relays, tell, virtual_bench
+from tests.hal.thirdparty.driver_session import DriverError, DriverSession
 from tests.hal.thirdparty.hysteresis import assert_pinched
-from tests.hal.thirdparty.switch_session import DriverError, DriverSession
 
 SCRIPT = Path(__file__).with_name("qcodes_sessions.py")
 

@@ -1,6 +1,6 @@
 """A public driver at work on a virtual instrument: both ends of the talk with it.
 
-The driver runs unmodified in the environment that has it, as `switch_session.py DRIVER RESOURCE [SCRIPT]`. Each line on
+The driver runs unmodified in the environment that has it, as `driver_session.py DRIVER RESOURCE [SCRIPT]`. Each line on
 its stdin is a Python sentence about `it`, the driver's instrument, in which the functions of the script may stand; each
 answer is one JSON object with the sentence's value and the warnings it gave, or the error it raised.
 """
