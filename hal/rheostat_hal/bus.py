@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from rheostat_hal.errors import BusAborted, BusError, BusTimeout, BusUnavailable, ReplyError
@@ -56,13 +56,15 @@ class VisaBus:
     """A VISA resource. `ready`: the bits of its status byte that announce a reply (INSTR resources only);
     `abort_line`: what to send for an abort, and for a clear, where there is no device clear (SOCKET resources);
     `safe_line`: what to send after an abort of either kind, from the aborting thread, so that nobody else has to be
-    alive for it; `library`: pyvisa's.
+    alive for it; `library`: pyvisa's; `exclusive`: take the VISA lock, where the library has one, so that no other
+    program talks to the instrument. Not for an instrument that a library of its maker opens a second time.
 
     INSTR resources (GPIB, USB, VXI-11, HiSLIP) are asked for their status byte until a reply waits, then read: so an
     abort never waits behind a read, and no timeout falls into the middle of a transfer, which would lose data.
-    SOCKET resources are read in short slices that hand over what has arrived. `direct`: where the socket is
-    pyvisa-py's, send and receive without its `write` and `read`, which cost more than the round trip and take a
-    closed connection for silence.
+    SOCKET resources are read in short slices that hand over what has arrived; so are those whose library cannot ask
+    for a status byte, or clear a device (USB by pyvisa-py): what a library cannot do is done as on a socket. `direct`:
+    where the socket is pyvisa-py's, send and receive without its `write` and `read`, which cost more than the round
+    trip and take a closed connection for silence.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class VisaBus:
         ready: int = 16,
         abort_line: str | None = None,
         safe_line: str | None = None,
+        exclusive: bool = True,
         direct: bool = True,
     ) -> None:
         import pyvisa  # slow: only those who open an instrument wait for it
@@ -86,13 +89,14 @@ class VisaBus:
         self._ready = ready
         self._abort_line = abort_line
         self._safe_line = safe_line
+        self._exclusive = exclusive
         self._want_direct = direct
         self._lines: deque[str] = deque()
         self._partial = bytearray()
         self._aborted = threading.Event()
         self._using = threading.Lock()  # INSTR: one call at a time; SOCKET: one whole line at a time
-        self._visa_error: type[Exception] = pyvisa.errors.VisaIOError
-        self._timed_out = int(pyvisa.constants.StatusCode.error_timeout)
+        self._visa_error: Any = pyvisa.errors.VisaIOError
+        self._status = pyvisa.constants.StatusCode
         self._suppress_end = pyvisa.constants.ResourceAttribute.suppress_end_enabled
         self._use(self._connect())
 
@@ -113,12 +117,21 @@ class VisaBus:
         self._session: Any = opened.session
         self._is_socket = opened.resource_class == "SOCKET"
         self._socket = self._socket_below()
+        self._ended = True  # the last message that was read from
+        try:
+            if self._exclusive:
+                self._can(lambda: opened.lock_excl(0))
+            self._announces = not self._is_socket and self._can(lambda: self._visa.read_stb(self._session))
+        except BusError as error:
+            self.close()
+            raise BusUnavailable(str(error)) from error
         if self._is_socket:
             opened.read_termination = "\n"
             opened.set_visa_attribute(self._suppress_end, False)
             opened.timeout = SLICE * 1000
         else:
-            opened.timeout = 5000
+            opened.read_termination = None  # a message ends with END (EOI on GPIB), not with a character
+            opened.timeout = 5000 if self._announces else 10 * SLICE * 1000
         if self._socket is not None:
             refused = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # pyvisa-py does not look
             if refused:
@@ -142,9 +155,9 @@ class VisaBus:
                 raise BusAborted(f"{self.resource}: aborted")
             if self._is_socket:
                 self._collect(self._receive(), ends=False)
-            elif self._await_reply(deadline):
+            elif not (self._announces and self._ended) or self._await_reply(deadline):
                 data = self._receive()
-                self._collect(data, ends=True)
+                self._collect(data, ends=self._ended)
                 if not data:
                     self._aborted.wait(0.01)  # a status byte that announces nothing must not be asked in a spin
             if not self._lines and time.monotonic() >= deadline:
@@ -161,6 +174,7 @@ class VisaBus:
         self._aborted.clear()
         self._lines.clear()
         self._partial.clear()
+        self._ended = True
         if self._opened is not None:
             try:
                 self._clear()
@@ -174,22 +188,24 @@ class VisaBus:
         self._clear()  # what the lost connection has left running
 
     def _clear(self) -> None:
-        if self._is_socket:  # no device clear: stop the line that may still run, read until it is quiet
-            if self._abort_line is not None:
-                self._send(self._abort_line)
-            deadline = time.monotonic() + 2.0
-            while self._receive() and time.monotonic() < deadline:
-                continue
-        else:
-            with self._mapped(), self._using:
-                self._visa.clear(self._session)
+        if self._device_clear():
+            return
+        if self._abort_line is not None:  # stop the line that may still run, read until it is quiet
+            self._send(self._abort_line)
+        deadline = time.monotonic() + 2.0
+        while self._receive() and time.monotonic() < deadline:
+            continue
+
+    def _device_clear(self) -> bool:
+        """False where there is none."""
+        if self._is_socket:
+            return False
+        with self._using:
+            return self._can(lambda: self._visa.clear(self._session))
 
     def abort(self) -> None:
         self._aborted.set()
-        if not self._is_socket:
-            with self._mapped(), self._using:
-                self._visa.clear(self._session)
-        elif self._abort_line is not None:
+        if not self._device_clear() and self._abort_line is not None:
             self._send(self._abort_line)
         if self._safe_line is not None:
             self._send(self._safe_line)
@@ -202,11 +218,8 @@ class VisaBus:
 
     def _send(self, line: str) -> None:
         data = (line + self._terminator).encode("ascii")
-        try:
-            with self._using:
-                sent = self._transmit(data)
-        except (self._visa_error, OSError, RuntimeError) as error:
-            raise BusError(f"{self.resource}: connection lost: {error}") from error
+        with self._mapped(), self._using:
+            sent = self._transmit(data)
         if sent != len(data):
             raise BusError(f"{self.resource}: only {sent} of {len(data)} bytes were sent")
         self.writes += 1
@@ -233,17 +246,16 @@ class VisaBus:
                 raise BusError(f"{self.resource}: the instrument closed the connection")
             return data
         lock = contextlib.nullcontext() if self._is_socket else self._using
-        try:
-            with lock:
-                data = bytes(self._visa.read(self._session, 65536)[0])
-        except self._visa_error as error:
-            if getattr(error, "error_code", None) != self._timed_out:
-                raise BusError(f"{self.resource}: {error}") from error
-            self._look_for_peer()
-            return b""
-        except (OSError, RuntimeError) as error:
-            raise BusError(f"{self.resource}: connection lost: {error}") from error
-        return data
+        with self._mapped(), lock:
+            try:
+                data, status = self._visa.read(self._session, 65536)
+            except self._visa_error as error:
+                if error.error_code != self._status.error_timeout:
+                    raise
+                self._look_for_peer()
+                return b""
+        self._ended = status != self._status.success_max_count_read
+        return bytes(data)
 
     def _collect(self, data: bytes, *, ends: bool) -> None:
         """Split into lines. `ends`: an INSTR message is over where the transfer is, also without a line feed."""
@@ -274,10 +286,9 @@ class VisaBus:
     def _look_for_peer(self) -> None:
         """pyvisa-py takes a closed connection for silence."""
         if self._socket is not None and self._is_socket:
-            with self._mapped():
-                readable = select.select([self._socket], [], [], 0)[0]
-                if readable and self._socket.recv(1, socket.MSG_PEEK) == b"":
-                    raise BusError(f"{self.resource}: the instrument closed the connection")
+            readable = select.select([self._socket], [], [], 0)[0]
+            if readable and self._socket.recv(1, socket.MSG_PEEK) == b"":
+                raise BusError(f"{self.resource}: the instrument closed the connection")
 
     def _socket_below(self) -> socket.socket | None:
         """The socket under a pyvisa-py session; None with any other library, which sets TCP_NODELAY itself."""
@@ -285,9 +296,26 @@ class VisaBus:
         interface = getattr(session, "interface", None)
         return interface if isinstance(interface, socket.socket) else None
 
+    def _can(self, call: Callable[[], object]) -> bool:
+        """Make a call; False when the library says that it cannot do that on this kind of resource."""
+        with self._mapped():
+            try:
+                call()
+            except NotImplementedError:
+                return False
+            except self._visa_error as error:
+                if error.error_code != self._status.error_nonsupported_operation:
+                    raise
+                return False
+        return True
+
     @contextlib.contextmanager
     def _mapped(self) -> Iterator[None]:
         try:
             yield
-        except (self._visa_error, OSError, RuntimeError) as error:  # RuntimeError: pyvisa-py's HiSLIP
-            raise BusError(f"{self.resource}: connection lost: {error}") from error
+        except BusError:
+            raise
+        except Exception as error:  # pyvisa's, and what each backend raises of its own: RPCError, USBError, ...
+            locked = getattr(error, "error_code", None) == self._status.error_resource_locked
+            why = "another program holds its VISA lock" if locked else f"connection lost: {error}"
+            raise BusError(f"{self.resource}: {why}") from error
