@@ -54,7 +54,13 @@ def analyser_bus(bench: Bench, record: Callable[[str], None] | None = None) -> B
     """Raises BusUnavailable."""
     # AB leaves the outputs where they are: DZ takes them to 0 V, without waiting for the thread that was stopped
     bus = VisaBus(
-        bench.analyser.resource, library=_library(bench), terminator="\r\n", ready=1, abort_line="AB", safe_line="DZ"
+        bench.analyser.resource,
+        library=_library(bench),
+        terminator="\r\n",
+        ready=1,
+        abort_line="AB",
+        safe_line="DZ",
+        exclusive=bench.wgfmu is None,  # whose library opens the mainframe a second time
     )
     return bus if record is None else RecordingBus(bus, record, "analyser")
 
