@@ -12,7 +12,9 @@ import pytest
 
 from rheostat.local import LocalDaemon
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+PAGES = (README, ROOT / "hal" / "BRING-UP.md")
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +34,10 @@ def test_the_code_in_the_readme_programs_and_exports(address, tmp_path, monkeypa
         assert len(file) > 0
 
 
-def test_the_commands_in_the_readme_exist(address, monkeypatch):
+def test_the_commands_in_the_pages_exist(address, monkeypatch):
     monkeypatch.setenv("RHEOSTAT_ADDRESS", address)
-    words = set(re.findall(r"(?:^ {4}|`)rheostat ([a-z]+)", README.read_text(), re.MULTILINE))
+    text = "\n".join(page.read_text() for page in PAGES)
+    words = set(re.findall(r"(?:^ {4}|`)rheostat ([a-z]+)", text, re.MULTILINE))
     assert {"calibrate", "program", "export", "read", "estop"} <= words
     for word in words:
         ran = subprocess.run([Path(sys.executable).parent / "rheostat", word, "--help"], capture_output=True, text=True)
