@@ -124,7 +124,10 @@ def _cell(name: str, value: Any) -> str:
     if not isinstance(value, float):
         return str(value).replace("_", " ") if name == "outcome" else str(value)
     digits = {"error_ohm": 3, "uncertainty_ohm": 3, "voltage_v": 2, "wall_time_s": 3, "energy_j": 4}
-    return f"{value:.{digits.get(name, 2 if name.endswith(('_ohm', '_s')) else 3)}f}"
+    places = digits.get(name, 2 if name.endswith(("_ohm", "_s")) else 3)
+    if 0.0 < abs(value) < 0.5 * 10.0 ** (1 - places):  # nanoseconds and picojoules would read as nothing
+        return f"{value:.3g}"
+    return f"{value:.{places}f}"
 
 
 class Bar:
