@@ -16,7 +16,6 @@ from rheostat_hal.values import Pulse
 
 TICK = 1e-8  # s: the resolution of a vector
 SAMPLE = 5e-9  # s: the converter's
-VOLT_STEP = 1e-4  # V: what a programmed voltage is rounded to; finer than the output's own resolution is of no use
 MOST_DATA = 4_000_000  # results a channel holds
 
 Vector = tuple[int, float]  # ticks, V at its end
@@ -79,8 +78,8 @@ def ticks(seconds: float) -> int:
 
 
 def programmed(pulse: Pulse) -> Pulse:
-    """The pulse in the steps of the instrument: 10 ns, 0.1 mV."""
-    return Pulse(round(pulse.voltage / VOLT_STEP) * VOLT_STEP, round(ticks(pulse.width) * TICK, 9))
+    """The pulse in steps of 10 ns and 0.1 mV; finer than the output's own resolution is of no use."""
+    return Pulse(round(pulse.voltage, 4), round(pulse.width, 8))
 
 
 def flux(pulse: Pulse, edge: float) -> tuple[float, float]:
