@@ -39,6 +39,7 @@ class FastPlant:
         self.edge = 30e-9
         self.generator = rng.seed(seed, 0)
         self.random = np.random.default_rng(seed)
+        self.scatter = (0.0, 0)
         self.log: list[tuple[float, float]] = []
 
     @property
@@ -47,6 +48,9 @@ class FastPlant:
         return float(self.state[0] / (1.0 + self.path * self.state[0]))
 
     def read(self, readings: int) -> float:
+        degrees = max(0, readings - 1)  # a mean and the scatter around it are independent of each other
+        ohm = self.noise / self.true**2
+        self.scatter = (ohm**2 * float(self.random.chisquare(degrees)) if degrees else 0.0, degrees)
         return 1.0 / (self.true + self.noise * float(self.random.normal()) / math.sqrt(readings))
 
     def apply(self, voltage: float, width: float, readings: int) -> float:

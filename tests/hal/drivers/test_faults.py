@@ -30,7 +30,7 @@ from rheostat_hal.virtual.faults import MANY, DeviceFault, LineFault, RefusedFau
 from rheostat_hal.virtual.parts import VirtualInstruments
 
 pytestmark = pytest.mark.timeout(60)
-TIMEOUT = 0.1  # s
+TIMEOUT = 0.5  # s
 EMBEDDED = bench.load(None)
 BENCH = dataclasses.replace(
     EMBEDDED,
