@@ -203,6 +203,9 @@ def _wgfmu(table: Table, *, needs_library: bool) -> Wgfmu:
     for key, seconds in (("read_time_s", wgfmu.read_time), ("gap_s", wgfmu.gap), ("edge_s", wgfmu.edge)):
         if abs(seconds / 1e-8 - round(seconds / 1e-8)) > 1e-6 or seconds < 1e-8:
             table.fail(key, f"{seconds:g} s is not in steps of 10 ns")
+    for key, seconds in (("read_time_s", wgfmu.read_time), ("gap_s", wgfmu.gap)):
+        if seconds < 3 * wgfmu.edge:
+            table.fail(key, f"{seconds:g} s is too short for edges of {wgfmu.edge:g} s")
     table.finish()
     return wgfmu
 

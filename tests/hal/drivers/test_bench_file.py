@@ -109,6 +109,7 @@ CROSSBAR_MISTAKES = {
     "a range inside the window": ("read_range_a = 1e-3", "read_range_a = 1e-4", r"\[wgfmu\] read_range_a: 0.0001 A cannot hold"),
     "a range that a WGFMU lacks": ("write_range_a = 1e-2", "write_range_a = 1e-1", r"write_range_a: 0.1 A is not a range .*1e-06 to 0.01"),
     "a time between two steps": ("edge_s = 30e-9", "edge_s = 35e-9", r"\[wgfmu\] edge_s: 3.5e-08 s is not in steps of 10 ns"),
+    "a gap shorter than its edges": ("gap_s = 20e-6", "gap_s = 50e-9", r"\[wgfmu\] gap_s: 5e-08 s is too short for edges of 3e-08 s"),
     "SMUs beside a WGFMU": ("[analyser]", "[analyser]\naveraging = 2", r"\[analyser\] averaging: is not a known key"),
     "a spread that is none": ("spread = 0.03", "spread = -0.1", r"\[virtual\] spread: must be a positive number"),
 }  # fmt: skip

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -14,7 +16,16 @@ import pytest
 from rheostat_hal.bench_rig import open_rig
 from rheostat_hal.bus import VisaBus
 from rheostat_hal.drivers.wgfmu.analyser import WgfmuAnalyser
-from rheostat_hal.errors import BusAborted, BusError, IdentityError, RefusedError, WgfmuError
+from rheostat_hal.drivers.wgfmu.library import Library
+from rheostat_hal.errors import (
+    BenchError,
+    BusAborted,
+    BusError,
+    BusTimeout,
+    IdentityError,
+    RefusedError,
+    WgfmuError,
+)
 from rheostat_hal.values import Pulse, Status
 from rheostat_hal.virtual.wgfmu.standin import StandIn
 
@@ -203,6 +214,54 @@ def test_after_an_abort_nothing_that_was_on_its_way_is_executed(serve):
         assert np.array_equal(instruments.die.state, before)
     finally:
         rig.close()
+
+
+def test_an_abort_passes_a_call_that_does_not_come_back(serve):
+    chosen, _ = serve()
+    bus = flex(chosen)
+    analyser = WgfmuAnalyser(bus, chosen.wgfmu, chosen.limits, StandIn(chosen.wgfmu.library))
+    analyser.resynchronise()
+    raised = []
+
+    def stop():
+        with pytest.raises(BusTimeout, match="the library is busy") as caught:
+            analyser.abort()
+        raised.append(caught.value)
+
+    with analyser._session._library.using:
+        thread = threading.Thread(target=stop)
+        thread.start()
+        thread.join(5.0)
+    assert len(raised) == 1
+    with pytest.raises(BusAborted):  # the mainframe was told all the same
+        bus.write("*IDN?")
+    analyser.close()
+
+
+def test_a_range_that_does_not_settle_within_a_read_pulse_is_a_mistake_of_the_bench(serve):
+    chosen, _ = serve()
+    slow = dataclasses.replace(chosen.wgfmu, read_range=1e-6)
+    with pytest.raises(BenchError, match=r"the range of 1e-06 A takes 3.7e-05 s to settle"):
+        WgfmuAnalyser(flex(chosen), slow, chosen.limits, StandIn(chosen.wgfmu.library))
+
+
+def test_a_process_serves_its_modules_at_the_port_it_is_given():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    modules = "B1517A,B1517A,B1517A,B1517A,B1530A"
+    command = [sys.executable, "-m", "rheostat_hal.virtual", "--until-eof", "--modules", modules]
+    with subprocess.Popen(
+        [*command, "--wgfmu-port", str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        places = dict(iter(lambda: tuple(process.stdout.readline().split()), ("ready",)))
+        assert places["wgfmu"] == f"tcp:127.0.0.1:{port}"
+        library = Library(StandIn(places["wgfmu"]))
+        library.call("openSession", places["analyser"].encode())
+        assert library.channels() == (501, 502)
+        library.call("closeSession")
+        process.stdin.close()
+        assert process.wait(30.0) == 0
 
 
 def test_errors_pending_in_the_mainframe_are_drained_before_a_session_is_opened(serve):

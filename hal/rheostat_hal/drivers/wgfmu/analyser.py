@@ -35,7 +35,7 @@ from rheostat_hal.drivers.wgfmu import waveform
 from rheostat_hal.drivers.wgfmu.library import CURRENT_RANGES, FORCE_RANGES, Library
 from rheostat_hal.drivers.wgfmu.session import WgfmuSession
 from rheostat_hal.drivers.wgfmu.waveform import Timing
-from rheostat_hal.errors import IdentityError, RefusedError, UnsafeError
+from rheostat_hal.errors import BenchError, IdentityError, RefusedError, UnsafeError
 from rheostat_hal.rig import Measure
 from rheostat_hal.values import Event, InstrumentIdentity, Pulse, Status
 
@@ -71,6 +71,12 @@ class WgfmuAnalyser(FlexLink):
             read=waveform.ticks(config.read_time),
             settle=waveform.ticks(SETTLING[_range(config.write_range)]),
         )
+        settling = SETTLING[_range(config.read_range)]
+        if settling > config.read_time / 2:
+            raise BenchError(
+                f"wgfmu.read_time_s: readings begin after half of {config.read_time:g} s, and the range of "
+                f"{config.read_range:g} A takes {settling:g} s to settle"
+            )
         force = min(volts for volts in FORCE_RANGES if volts >= min(limits.max_voltage, max(FORCE_RANGES)))
         self._most_volts = min(limits.max_voltage, force)
         self._session = WgfmuSession(Library(handle, note), self._channels, FORCE_RANGES[force], timeout)

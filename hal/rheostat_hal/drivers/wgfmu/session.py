@@ -31,6 +31,7 @@ ZERO = 0.01  # V, what counts as 0 V: far above a channel's offset and noise, fa
 DC_SAMPLES = 2000  # 10 us: noise of 1.4 mV in 20 ns (User's Guide, table 4-23) becomes 0.06 mV
 RANGE_CHANGE = 20_000  # ticks, 200 us: a change of range settles within 150 us (User's Guide)
 LIBRARY_TIMEOUT = 10.0  # s; the library's own default is 100 s
+PATIENCE = 1.0  # s that an abort waits for a call under way; those of the bus take milliseconds
 NOT_RUNNING = -13
 LOOP_RANGE = 1e-2  # A
 OPEN_LOOP = 1e-3  # of that range
@@ -117,11 +118,20 @@ class WgfmuSession:
             self._call("disconnect", channel)
 
     def abort(self) -> None:
-        """From any thread: stop the sequencers, then 0 V, for an abort leaves the output where it is."""
+        """From any thread: stop the sequencers, then 0 V, for an abort leaves the output where it is.
+
+        Raises BusTimeout when a call of another thread does not come back: the library takes one at a time.
+        """
         self._aborted.set()
-        if self._open:
+        if not self._open:
+            return
+        if not self._library.using.acquire(timeout=PATIENCE):
+            raise BusTimeout("wgfmu: the library is busy and could not be told to stop")
+        try:
             self._stop()
             self._direct_zero()
+        finally:
+            self._library.using.release()
 
     def _stop(self) -> None:
         try:
