@@ -26,7 +26,7 @@ from rheostat_hal.drivers.wgfmu.library import (
 from rheostat_hal.drivers.wgfmu.waveform import TICK, Train
 from rheostat_hal.errors import BusAborted, BusError, BusTimeout, IdentityError, UnsafeError, WgfmuError
 
-SLICE = 0.005  # s between two questions for the status
+SLICE = 0.005  # s, the longest between two questions for the status
 ZERO = 0.01  # V, what counts as 0 V: far above a channel's offset and noise, far below what moves a device
 DC_SAMPLES = 2000  # 10 us: noise of 1.4 mV in 20 ns (User's Guide, table 4-23) becomes 0.06 mV
 RANGE_CHANGE = 20_000  # ticks, 200 us: a change of range settles within 150 us (User's Guide)
@@ -188,7 +188,7 @@ class WgfmuSession:
 
     def _wait(self) -> None:
         """Until the results can be read; BusTimeout when the sequencers make no progress."""
-        deadline, reached = 0.0, -1.0
+        deadline, reached, pause = 0.0, -1.0, 0.0
         while True:
             if self._aborted.is_set():
                 raise BusAborted("wgfmu: aborted")
@@ -203,7 +203,8 @@ class WgfmuSession:
                 deadline, reached = time.monotonic() + self._timeout, elapsed
             elif time.monotonic() > deadline:
                 raise BusTimeout(f"wgfmu: {elapsed:.3g} s of {total:.3g} s have been played, and it does not go on")
-            self._aborted.wait(SLICE)
+            pause = min(SLICE, 1.5 * pause + 2e-4)  # one pulse takes tens of microseconds
+            self._aborted.wait(pause)
         self._call("waitUntilCompleted")  # returns at once: the library's own word that the results can be read
 
     def _call(self, name: str, *arguments: object) -> None:
