@@ -32,6 +32,8 @@
                    line is refused with error 202, as outputs above 42 V are
     compliance     the analyser: its data of the line (those of one `channel`) are marked "compliance reached"
     overflow       the analyser: its data of the line (those of one `channel`) are beyond the converter
+    unsettled      the same, marked as of an output that oscillates or has not settled
+    saturated      the same, marked as of an output that cannot reach what it is to force
 
 *At a connection*: `refused`: after `after` connections (0) an `instrument` refuses further ones for `down_s`.
 
@@ -55,9 +57,9 @@ from rheostat_hal.bench_file import Table, hint, read
 INSTRUMENTS = ("analyser", "switch")
 AT_LINES = (
     *("no_answer", "late_answer", "half_answer", "garbage", "error"),
-    *("drop", "reset", "interlock_open", "compliance", "overflow"),
+    *("drop", "reset", "interlock_open", "compliance", "overflow", "unsettled", "saturated"),
 )
-OF_THE_ANALYSER = ("compliance", "overflow")
+OF_THE_ANALYSER = ("compliance", "overflow", "unsettled", "saturated")
 AT_RELAYS = ("stays_open", "stays_closed")
 OF_DEVICES = ("opens", "shorts", "sticks", "noisy")
 MANY = 10**9

@@ -153,6 +153,8 @@ def test_a_job_that_a_fault_of_the_rig_ends_leaves_it_safe_and_latched_until_it_
         (at("analyser", WRITE, "overflow", channel=4), Outcome.COMPLIANCE),
         (at("analyser", READ, "compliance"), Outcome.COMPLIANCE),
         (at("analyser", READ, "overflow"), Outcome.SHORTED),
+        (at("analyser", READ, "unsettled"), Outcome.NOISY),
+        (at("analyser", WRITE, "saturated", channel=2), Outcome.NOISY),
     ],
     ids=named,
 )

@@ -87,6 +87,8 @@ TABLE: list[tuple[dict[str, Any], dict[str, Ending | tuple[Ending, Ending]]]] = 
          SWITCHING: (InstrumentError, FINE)},
     ),
     ({"what": "compliance"}, {READING: Status.COMPLIANCE, WRITING: Status.COMPLIANCE, SWITCHING: (FINE, FINE)}),
+    ({"what": "unsettled"}, {READING: Status.UNSETTLED, WRITING: Status.UNSETTLED, SWITCHING: (FINE, FINE)}),
+    ({"what": "saturated"}, {READING: Status.UNSETTLED, WRITING: Status.UNSETTLED, SWITCHING: (FINE, FINE)}),
     ({"what": "overflow"}, {READING: Status.OVER_RANGE, WRITING: Status.OVER_RANGE, SWITCHING: (UnsafeError, FINE)}),
 ]  # fmt: skip
 
