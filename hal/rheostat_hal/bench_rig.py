@@ -36,17 +36,15 @@ def open_rig(bench: Bench, record: Callable[[str], None] | None = None) -> Bench
     record: is told every line of the dialogue with both (see `bus_replay`). Raises BusUnavailable (naming the
     resource), IdentityError, ...
     """
-    analyser = analyser_bus(bench, record)
-    switch: Bus | None = None
-    try:
-        switch = switch_bus(bench, record)
-        rig = BenchRig(bench, analyser, switch, record)
+    with contextlib.ExitStack() as opened:
+        buses = []
+        for open_bus in (analyser_bus, switch_bus):
+            buses.append(open_bus(bench, record))
+            opened.callback(_let_go, buses[-1].resource, buses[-1].close)
+        rig = BenchRig(bench, *buses, record)
+        opened.callback(_let_go, "analyser", rig.analyser.close)  # a session of the WGFMU library outlives its bus
         rig.recover()
-    except BaseException:
-        for bus in (analyser, switch):
-            if bus is not None:
-                _let_go(bus.resource, bus.close)
-        raise
+        opened.pop_all()
     return rig
 
 

@@ -28,7 +28,8 @@ class Pulse:
 class Event:
     """One exchange with the rig: an optional write pulse, then `len(resistances)` readings within the same routing.
 
-    resistances: ohm, one per reading, inf for an open circuit; currents: A, the read current of each reading;
+    resistances: ohm, one per reading, inf for an open circuit; currents: A, of each reading, as it flows out of
+    the channel that measures, T3's or the column's: against the read voltage;
     write_current: A into the write terminals during the pulse; energy: J; both nan without a pulse, and where the
     converter overflowed;
     duration: s of rig time, from the programmed times of the instruments.

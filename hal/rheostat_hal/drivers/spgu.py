@@ -104,7 +104,7 @@ class SpguAnalyser(FlexLink):
             return
         self._load = math.nan
         generators = {self._spgu.channel // 100}
-        self.confirm_zero("SPP", "DZ", among=tuple(sorted(on - generators)))
+        self.confirm_zero("SPP", "DZ", among=tuple(sorted(on.intersection(self._smus))))
         if on & generators:
             self._confirm_idle()
 

@@ -106,6 +106,35 @@ def test_an_abort_frees_a_blocked_read_within_a_tenth_of_a_second(serve: Serve, 
     bus.close()
 
 
+def test_a_line_that_waits_to_be_sent_as_an_abort_comes_is_never_sent(serve: Serve, direct: bool) -> None:
+    heard: list[bytes] = []
+
+    def talk(connection: socket.socket) -> None:
+        while data := connection.recv(4096):
+            heard.append(data)
+
+    bus = VisaBus(serve(talk), library="@py", terminator="\r\n", abort_line="AB", safe_line="DZ", direct=direct)
+    refused: list[BaseException] = []
+
+    def pulse() -> None:
+        with pytest.raises(BusAborted) as caught:
+            bus.write("DV 1,200,7")
+        refused.append(caught.value)
+
+    writer, aborter = threading.Thread(target=pulse), threading.Thread(target=bus.abort)
+    with bus._using:  # as if the line before were still on its way out
+        writer.start()
+        time.sleep(0.05)
+        aborter.start()
+        assert bus._aborted.wait(5)
+    for thread in (writer, aborter):
+        thread.join(5)
+    time.sleep(0.05)
+    assert b"".join(heard) == b"AB\r\nDZ\r\n"
+    assert len(refused) == 1
+    bus.close()
+
+
 def test_clearing_forgets_replies_under_way(serve: Serve, direct: bool) -> None:
     def talk(connection: socket.socket) -> None:
         connection.recv(4096)

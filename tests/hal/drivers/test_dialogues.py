@@ -63,6 +63,12 @@ def test_opening_identifies_makes_safe_and_configures() -> None:
     assert (switch.model, switch.modules) == ("3706A-SNFP", tuple((slot, "3730") for slot in range(1, 7)))
 
 
+def test_an_output_that_somebody_else_left_on_is_taken_to_0_v_and_not_measured() -> None:
+    analyser, bus = analyser_playing(f"> *LRN? 0\n< CN2,901\n> DZ;TV 2,20;ERRX?\n< NBV+0.00000E+00\n{OK}\n")
+    analyser.zero()
+    bus.close()
+
+
 def test_routing_confirms_0_v_before_a_relay_moves_and_is_one_line_each() -> None:
     rig, analyser, switch = rig_playing(READY, ROUTE)
     before = analyser.writes, switch.writes

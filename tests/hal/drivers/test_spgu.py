@@ -71,13 +71,13 @@ def test_outputs_are_switched_on_once_and_0_v_is_confirmed_before_each_route(cho
 def test_an_event_is_one_line_with_the_load_that_was_read_last(chosen: bench.Bench) -> None:
     dialogue = f"""
     > {READ}
-    < NDI-2.50000E-04
+    < NDI+2.50000E-04
     {OK}
     > {pulse_line("400")}
-    < NDI-2.60000E-04
+    < NDI+2.60000E-04
     {OK}
     > {pulse_line("384.6154", "-0.95", "3.5e-07")}
-    < NDI-2.50000E-04
+    < NDI+2.50000E-04
     {OK}
     """
     analyser, bus = playing(chosen, dialogue)
@@ -97,27 +97,27 @@ def test_an_event_is_one_line_with_the_load_that_was_read_last(chosen: bench.Ben
 
 @pytest.mark.parametrize("unknown", ["after a route", "after a pulse without a reading"])
 def test_a_device_of_unknown_resistance_is_read_before_its_pulse(chosen: bench.Bench, unknown: str) -> None:
-    read = f"> {READ}\n< NDI-2.50000E-04\n{OK}\n"
+    read = f"> {READ}\n< NDI+2.50000E-04\n{OK}\n"
     bare = pulse_line("400").replace(READ, "ERRX?")
     dialogue = {"after a route": READY, "after a pulse without a reading": f"{read}> {bare}\n{OK}\n"}[unknown]
-    analyser, bus = playing(chosen, f"{dialogue}{read}> {pulse_line('400')}\n< NDI-2.60000E-04\n{OK}\n")
+    analyser, bus = playing(chosen, f"{dialogue}{read}> {pulse_line('400')}\n< NDI+2.60000E-04\n{OK}\n")
     if unknown == "after a route":
         analyser.ready()
     else:
         assert analyser.event(Pulse(0.8, 200e-9), 0).resistances == ()
     event = analyser.event(Pulse(0.8, 200e-9), 1)
-    assert event.currents == (-2.6e-4,)  # the reading that sets the correction is not among the event's
+    assert event.currents == (2.6e-4,)  # the reading that sets the correction is not among the event's
     assert event.duration == pytest.approx(1.1e-3 + 2 * (3e-4 + 20 * 2e-6))
     bus.close()
 
 
 @pytest.mark.parametrize(
-    ("says", "load"), [("NDI-1.00000E-08", "1000000"), ("NDI-1.00000E-02", "40"), ("VDI+199.999E+99", "40")]
+    ("says", "load"), [("NDI+1.00000E-08", "1000000"), ("NDI+1.00000E-02", "40"), ("VDI+199.999E+99", "40")]
 )
 def test_the_load_of_an_open_or_shorted_device_stays_within_what_the_manual_recommends(
     chosen: bench.Bench, says: str, load: str
 ) -> None:
-    dialogue = f"> {READ}\n< {says}\n{OK}\n> {pulse_line(load)}\n< NDI-2.60000E-04\n{OK}\n"
+    dialogue = f"> {READ}\n< {says}\n{OK}\n> {pulse_line(load)}\n< NDI+2.60000E-04\n{OK}\n"
     analyser, bus = playing(chosen, dialogue)
     status = analyser.event(None, 1).status
     assert status == (Status.OVER_RANGE if says[0] == "V" else Status.OK)
@@ -128,10 +128,10 @@ def test_the_load_of_an_open_or_shorted_device_stays_within_what_the_manual_reco
 def test_readings_that_do_not_fit_beside_the_pulse_go_into_more_lines(chosen: bench.Bench) -> None:
     first = pulse_line("400").replace("TI 4,-17;", "TI 4,-17;" * 13)
     rest = READ.replace("TI 4,-17;", "TI 4,-17;" * 12)
-    dialogue = f"> {READ}\n< NDI-2.5E-04\n{OK}\n"
+    dialogue = f"> {READ}\n< NDI+2.5E-04\n{OK}\n"
     for line, count in ((first, 13), (rest, 12)):
         assert len(line) <= 250
-        dialogue += f"> {line}\n" + "< NDI-2.5E-04\n" * count + f"{OK}\n"
+        dialogue += f"> {line}\n" + "< NDI+2.5E-04\n" * count + f"{OK}\n"
     analyser, bus = playing(chosen, dialogue)
     assert len(analyser.event(Pulse(0.8, 200e-9), 25).resistances) == 25
     bus.close()
@@ -162,6 +162,12 @@ def test_making_safe_stops_the_generator_and_confirms_0_v(chosen: bench.Bench) -
     analyser.ready()
     analyser.zero()
     analyser.off()
+    bus.close()
+
+
+def test_an_output_that_somebody_else_left_on_is_taken_to_0_v_and_not_measured(chosen: bench.Bench) -> None:
+    analyser, bus = playing(chosen, f"> *LRN? 0\n< CN8\n> SPP;DZ;ERRX?\n{OK}\n")  # a module without a TV
+    analyser.zero()
     bus.close()
 
 

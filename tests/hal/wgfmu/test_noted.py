@@ -23,6 +23,6 @@ def test_every_call_of_the_library_stands_in_a_comment_with_its_numbers_and_its_
     assert row.endswith(", [0.8, 0.8, 0, 0, -0.1, -0.1, 0, 0], 8) 0")
     assert sum(call.startswith("getStatus(") for call in calls) == 1  # however often it was asked
     values = next(call for call in calls if call.startswith("getMeasureValues(202, 0, 2, "))
-    assert values.endswith(f"[{-event.currents[0]:.6g}, {-event.currents[1]:.6g}]) 0")
+    assert values.endswith(f"[{event.currents[0]:.6g}, {event.currents[1]:.6g}]) 0")
     rig.close()
     assert {name for name, _ in steps("\n".join(notes))} == {"analyser", "switch"}

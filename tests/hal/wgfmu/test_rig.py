@@ -92,7 +92,7 @@ def test_readings_of_a_device_agree_and_leave_it_alone(rig):
     assert len(first.resistances) == len(first.currents) == 8
     assert np.std(first.resistances) < 0.002 * np.mean(first.resistances)
     assert second.resistances[0] == pytest.approx(np.mean(first.resistances), rel=2e-3)
-    assert all(current < 0 for current in first.currents)  # read at -0.1 V, row against column
+    assert all(current > 0 for current in first.currents)  # out of the column, the row is at -0.1 V
     assert first.pulse is None
     assert math.isnan(first.energy)
     assert first.duration == pytest.approx(50e-6)
@@ -304,6 +304,15 @@ def test_a_slot_without_a_wgfmu_is_not_the_instrument_of_the_bench(serve):
     with pytest.raises(IdentityError, match="others is wired to slot 5, which holds no module, not a B1530A"):
         analyser.discover()
     analyser.close()
+
+
+def test_a_rig_that_cannot_be_opened_leaves_no_session_of_the_library_open(serve):
+    chosen, _ = serve()
+    config = dataclasses.replace(chosen.wgfmu, channels=(("row", 201), ("column", 202), ("others", 501)))
+    said = []
+    with pytest.raises(IdentityError, match="others is channel 501"):
+        open_rig(dataclasses.replace(chosen, wgfmu=config), said.append)
+    assert names(said).count("openSession") == names(said).count("closeSession")
 
 
 def test_a_reading_beyond_the_range_says_so(serve):

@@ -77,6 +77,13 @@ def test_the_integrals_of_a_pulse_are_those_of_its_vectors(pulse, timing):
     assert found == pytest.approx((integral(1), integral(2)))
 
 
+def test_a_long_read_pulse_averages_no_longer_than_the_instrument_can():
+    timing = Timing(edge=3, gap=2000, read=100_000_000, settle=13)
+    (window,) = waveform.train([None], timing, -0.1, "states").windows
+    assert window.average * TICK <= 20.971512e-3  # s, User's Guide
+    assert window.end <= 2000 + timing.read
+
+
 def test_the_energy_is_measured_from_the_first_edge_until_the_range_has_settled_twice():
     train = waveform.train([Pulse(0.7, 160e-9), Pulse(0.9, 200e-9)], PAPER, -0.1, "energy")
     first, second = train.windows

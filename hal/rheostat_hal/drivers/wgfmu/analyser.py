@@ -176,8 +176,7 @@ class WgfmuAnalyser(FlexLink):
         results = self._session.play(train, cycles, current_range)
         duration = train.duration / len(pulses)
         events: list[Event] = []
-        # the column's channel gives what flows out of it: against the device's current, which comes in from the row
-        for cycle in -results:
+        for cycle in results:
             begin = 0
             for pulse in given:
                 if states:
@@ -187,7 +186,8 @@ class WgfmuAnalyser(FlexLink):
                     assert pulse is not None
                     window = train.windows[len(events) % len(given)]
                     samples, begin = cycle[begin : begin + window.data], begin + window.data
-                    events.append(self._energy(pulse, samples, duration))
+                    # they are what flows out of the column: a write current comes in from the row
+                    events.append(self._energy(pulse, -samples, duration))
         return events
 
     def _state(self, pulse: Pulse | None, currents: NDArray[np.float64], duration: float) -> Event:

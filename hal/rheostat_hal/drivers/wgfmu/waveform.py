@@ -17,6 +17,7 @@ from rheostat_hal.values import Pulse
 TICK = 1e-8  # s: the resolution of a vector
 SAMPLE = 5e-9  # s: the converter's
 MOST_DATA = 4_000_000  # results a channel holds
+LONGEST_AVERAGE = 2_097_151  # ticks, 20.97151 ms
 
 Vector = tuple[int, float]  # ticks, V at its end
 
@@ -126,7 +127,7 @@ def train(
             each = room // readings
             if each < 1:
                 raise RefusedError(f"{readings} readings: at most {room} fit into a read pulse")
-            windows.append(Window(now + edge + top - room, readings, each, each, False))
+            windows.append(Window(now + edge + top - room, readings, each, min(each, LONGEST_AVERAGE), False))
         shape = (edge, top, edge, timing.gap - edge)
         row += zip(shape, (read_voltage, read_voltage, 0.0, 0.0), strict=True)
         others.append((sum(shape), 0.0))  # at 0 V: nothing reaches the column on another way
