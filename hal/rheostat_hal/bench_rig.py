@@ -37,11 +37,11 @@ def open_rig(bench: Bench, record: Callable[[str], None] | None = None) -> Bench
     resource), IdentityError, ...
     """
     with contextlib.ExitStack() as opened:
-        buses = []
-        for open_bus in (analyser_bus, switch_bus):
-            buses.append(open_bus(bench, record))
-            opened.callback(_let_go, buses[-1].resource, buses[-1].close)
-        rig = BenchRig(bench, *buses, record)
+        analyser = analyser_bus(bench, record)
+        opened.callback(_let_go, "analyser", analyser.close)
+        switch = switch_bus(bench, record)
+        opened.callback(_let_go, "switch", switch.close)
+        rig = BenchRig(bench, analyser, switch, record)
         opened.callback(_let_go, "analyser", rig.analyser.close)  # a session of the WGFMU library outlives its bus
         rig.recover()
         opened.pop_all()

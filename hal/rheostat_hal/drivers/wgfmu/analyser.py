@@ -119,8 +119,8 @@ class WgfmuAnalyser(FlexLink):
 
     def zero(self) -> None:
         """Every output of the mainframe to 0 V, the WGFMU's confirmed by measuring. Raises UnsafeError."""
+        self._session.zero()  # first: what is wired does not wait for what is not
         self.command("DZ")
-        self._session.zero()
 
     def off(self) -> None:
         """The channels disconnected, the SMUs' switches off, read back. Raises UnsafeError."""
