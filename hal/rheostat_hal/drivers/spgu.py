@@ -143,7 +143,7 @@ class SpguAnalyser(FlexLink):
             load, self._load = self._load, math.nan
             sentences, pause = self._write(pulse, load), self._pause
         currents, status = self._read(sentences, readings, pause)
-        if pulse is not None:
+        if pulse is not None and not status & Status.OVER_RANGE:
             conductances = [1.0 / ohm for ohm in (load, self._load) if not math.isnan(ohm)]
             energy = mean(conductances) * pulse.voltage**2 * (pulse.width - self._spgu.edge / 3.0)
         return Event(

@@ -121,7 +121,17 @@ def test_the_load_of_an_open_or_shorted_device_stays_within_what_the_manual_reco
     analyser, bus = playing(chosen, dialogue)
     status = analyser.event(None, 1).status
     assert status == (Status.OVER_RANGE if says[0] == "V" else Status.OK)
-    analyser.event(Pulse(0.8, 200e-9), 1)
+    assert analyser.event(Pulse(0.8, 200e-9), 1).energy > 0.0
+    bus.close()
+
+
+def test_a_reading_beyond_its_range_gives_no_energy(chosen: bench.Bench) -> None:
+    read = f"> {READ}\n< NDI+2.50000E-04\n{OK}\n"
+    analyser, bus = playing(chosen, f"{read}> {pulse_line('400')}\n< VDI+199.999E+99\n{OK}\n")
+    analyser.event(None, 1)
+    event = analyser.event(Pulse(0.8, 200e-9), 1)
+    assert event.status is Status.OVER_RANGE
+    assert math.isnan(event.energy)
     bus.close()
 
 

@@ -326,6 +326,20 @@ def test_a_reading_beyond_the_range_says_so(serve):
         rig.close()
 
 
+def test_a_current_beyond_the_range_gives_no_energy(serve):
+    chosen, _ = serve()
+    small = dataclasses.replace(chosen.wgfmu, read_range=1e-4, write_range=1e-3)
+    rig = opened(dataclasses.replace(chosen, wgfmu=small))
+    try:
+        for measure in ("states", "energy"):
+            (event,) = rig.train([Pulse(0.8, 200e-9)], measure=measure)
+            assert event.status is Status.OVER_RANGE
+            assert math.isnan(event.energy)
+            assert math.isnan(event.write_current)
+    finally:
+        rig.close()
+
+
 def test_nothing_connected_reads_as_an_open_circuit(serve):
     chosen, instruments = serve()
     rig = opened(chosen)

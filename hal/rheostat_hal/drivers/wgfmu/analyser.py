@@ -192,11 +192,12 @@ class WgfmuAnalyser(FlexLink):
 
     def _state(self, pulse: Pulse | None, currents: NDArray[np.float64], duration: float) -> Event:
         values = tuple(map(float, currents))
+        full = _range(self._config.read_range)
+        over = any(abs(value) >= full for value in values)
         energy = math.nan
-        if pulse is not None and values:
+        if pulse is not None and values and not over:
             conductance = abs(float(np.mean(currents)) / self._read_voltage)
             energy = conductance * waveform.flux(pulse, self._timing.edge * waveform.TICK)[1]
-        full = _range(self._config.read_range)
         return Event(
             pulse=pulse,
             resistances=tuple(self._resistance(value) for value in values),
@@ -204,7 +205,7 @@ class WgfmuAnalyser(FlexLink):
             write_current=math.nan,
             energy=energy,
             duration=duration,
-            status=Status.OVER_RANGE if any(abs(value) >= full for value in values) else Status.OK,
+            status=Status.OVER_RANGE if over else Status.OK,
         )
 
     def _energy(self, pulse: Pulse, samples: NDArray[np.float64], duration: float) -> Event:
@@ -215,8 +216,8 @@ class WgfmuAnalyser(FlexLink):
             pulse=pulse,
             resistances=(),
             currents=(),
-            write_current=charge / volt_seconds * pulse.voltage,
-            energy=abs(charge / volt_seconds) * volt2_seconds,
+            write_current=math.nan if over else charge / volt_seconds * pulse.voltage,
+            energy=math.nan if over else abs(charge / volt_seconds) * volt2_seconds,
             duration=duration,
             status=Status.OVER_RANGE if over else Status.OK,
         )
