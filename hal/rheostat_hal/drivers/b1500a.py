@@ -13,7 +13,7 @@ from rheostat_hal.bus import Bus
 from rheostat_hal.drivers import flex
 from rheostat_hal.drivers.flex_link import SMUS, FlexLink
 from rheostat_hal.drivers.smu_reading import SmuReading
-from rheostat_hal.errors import RefusedError, UnsafeError
+from rheostat_hal.errors import RefusedError
 from rheostat_hal.rig import Measure
 from rheostat_hal.values import Event, InstrumentIdentity, Pulse, Status
 
@@ -87,10 +87,9 @@ class B1500A(FlexLink):
 
     def off(self) -> None:
         """Output switches off, read back. Raises UnsafeError."""
-        self.command("CL")
-        self._on = self.outputs()
-        if self._on:
-            raise UnsafeError(f"{NAME}: outputs still on: {flex.channels(sorted(self._on))}")
+        self._on = None
+        self.switch_off()
+        self._on = frozenset()
 
     # ---- events ----------------------------------------------------------------------------------------------------
 

@@ -135,6 +135,13 @@ class FlexLink:
             if not abs(item.value) < ZERO:
                 raise UnsafeError(f"{self.name}: SMU {item.channel} is at {item.value:g} V after it was told 0 V")
 
+    def switch_off(self) -> None:
+        """Every output switch of the mainframe off, read back. Raises UnsafeError."""
+        self.command("CL")
+        on = self.outputs()
+        if on:
+            raise UnsafeError(f"{self.name}: outputs still on: {flex.channels(sorted(on))}")
+
     def drain(self) -> list[flex.Report]:
         """Empty the error queue; data and identities that were under way are thrown away."""
         errors: list[flex.Report] = []

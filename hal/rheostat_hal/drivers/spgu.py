@@ -111,10 +111,7 @@ class SpguAnalyser(FlexLink):
     def off(self) -> None:
         """Output switches off, read back. Raises UnsafeError."""
         self._ready = False
-        self.command("CL")
-        on = self.outputs()
-        if on:
-            raise UnsafeError(f"{NAME}: outputs still on: {flex.channels(sorted(on))}")
+        self.switch_off()
 
     def _confirm_idle(self) -> None:
         reply = self.bus.query("SPST?", self._timeout)

@@ -35,7 +35,7 @@ from rheostat_hal.drivers.wgfmu import waveform
 from rheostat_hal.drivers.wgfmu.library import CURRENT_RANGES, FORCE_RANGES, Library
 from rheostat_hal.drivers.wgfmu.session import WgfmuSession
 from rheostat_hal.drivers.wgfmu.waveform import Timing
-from rheostat_hal.errors import BenchError, IdentityError, RefusedError, UnsafeError
+from rheostat_hal.errors import BenchError, RefusedError
 from rheostat_hal.rig import Measure
 from rheostat_hal.values import Event, InstrumentIdentity, Pulse, Status
 
@@ -93,13 +93,8 @@ class WgfmuAnalyser(FlexLink):
 
     def discover(self) -> tuple[tuple[int, str], ...]:
         """slot, model of every module. Raises IdentityError when a line's slot holds no WGFMU."""
-        units = self.modules()
-        for line, channel in self._channels.items():
-            slot = channel // 100
-            if units.get(slot) != MODULE:
-                holds = units.get(slot, "no module")
-                raise IdentityError(NAME, 0, f"{line} is wired to slot {slot}, which holds {holds}, not a {MODULE}")
-        return tuple(sorted(units.items()))
+        slots = tuple((line, channel // 100) for line, channel in self._channels.items())
+        return self.modules_with(slots, (MODULE,), f"a {MODULE}")
 
     def configure(self) -> None:
         """From reset; everything else is set with each train."""
@@ -126,10 +121,7 @@ class WgfmuAnalyser(FlexLink):
         """The channels disconnected, the SMUs' switches off, read back. Raises UnsafeError."""
         self._session.disconnect()
         self._on = False
-        self.command("CL")
-        on = self.outputs()
-        if on:
-            raise UnsafeError(f"{NAME}: outputs still on: {flex.channels(sorted(on))}")
+        self.switch_off()
 
     def loop(self, one: str, other: str) -> float:
         """Resistance from the channel of one line to that of another, ohm; inf when nothing conducts."""
