@@ -55,12 +55,14 @@ def test_every_kind_of_fault_has_its_keys(tmp_path: Path) -> None:
     assert [fault.what for fault in found] == [
         *(*lines, "interlock_open", *faults.OF_THE_ANALYSER, "refused", *faults.AT_RELAYS, *faults.OF_DEVICES)
     ]
-    assert found[1] == LineFault(what="late_answer", instrument="analyser", delay=0.1)
-    assert found[8] == LineFault(what="interlock_open", instrument="switch", slot=2)
-    assert found[9] == LineFault(what="compliance", instrument="analyser", channel=3)
-    assert found[11] == RefusedFault(instrument="switch", down=2.0, after=1)
-    assert found[12] == RelayFault(what="stays_open", channel="1303")
-    assert found[-1] == DeviceFault(what="noisy", device="A1", pulse=3, noise=0.02)
+    assert {
+        LineFault(what="late_answer", instrument="analyser", delay=0.1),
+        LineFault(what="interlock_open", instrument="switch", slot=2),
+        LineFault(what="compliance", instrument="analyser", channel=3),
+        RefusedFault(instrument="switch", down=2.0, after=1),
+        RelayFault(what="stays_open", channel="1303"),
+        DeviceFault(what="noisy", device="A1", pulse=3, noise=0.02),
+    } <= set(found)
 
 
 @pytest.mark.parametrize(
