@@ -78,6 +78,13 @@ def test_a_cycle_takes_the_energy_of_the_paper_in_a_run_of_its_own(rig: rheostat
     assert estimated.mean() == pytest.approx(measured.mean(), rel=0.10)
 
 
+def test_the_provenance_tells_the_source_and_its_timings(states: TrainResult) -> None:
+    source = states.provenance["source"]
+    assert source["kind"] == "wgfmu"
+    assert source["channels"] == {"row": 201, "column": 202, "others": 301}
+    assert (source["read_range_a"], source["gap_s"], source["edge_s"]) == (1e-3, 20e-6, 30e-9)
+
+
 def test_a_whole_train_is_one_exchange_with_the_rig(states: TrainResult) -> None:
     assert states.job.pulses == 40 * (CYCLES + 1)
     assert states.job.rig_time < 60e-6 * states.job.pulses + 0.05

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from rheostat import wire
+from rheostat_hal.bench import Bench
 from rheostatd.executor.requests import Programme
 from rheostatd.executor.station import Station
 
@@ -45,6 +46,7 @@ def provenance(station: Station, job_id: str, spec: wire.Spec, devices: tuple[st
             "adc": bench.analyser.adc,
             "averaging": bench.analyser.averaging,
         },
+        "source": {"kind": bench.source, **_fast(bench)},
         "limits": dataclasses.asdict(limits),
         "windows_ohm": {kind: [station.windows[kind].lrs, station.windows[kind].hrs] for kind in sorted(kinds)},
         "virtual": None if bench.virtual is None else dataclasses.asdict(bench.virtual),
@@ -54,6 +56,18 @@ def provenance(station: Station, job_id: str, spec: wire.Spec, devices: tuple[st
         "started": station.ledger.clock(),
     }
     return told
+
+
+def _fast(bench: Bench) -> dict[str, Any]:
+    """Channels, ranges (A) and times (s) of the source that writes, where it is not the SMUs."""
+    fast = bench.wgfmu or bench.spgu
+    if fast is None:
+        return {}
+    told = dataclasses.asdict(fast)
+    if bench.wgfmu is not None:
+        told["channels"] = dict(bench.wgfmu.channels)
+    units = {"read_range": "_a", "write_range": "_a", "read_time": "_s", "gap": "_s", "edge": "_s"}
+    return {name + units.get(name, ""): value for name, value in told.items()}
 
 
 def of_programme(programme: Programme) -> dict[str, Any]:
