@@ -12,7 +12,10 @@ def main(arguments: list[str] | None = None) -> int:
     signals = EndSignals()
     from rheostatd.command import run
 
-    return run(signals, arguments)
+    try:
+        return run(signals, arguments)
+    finally:
+        signals.over()
 
 
 if __name__ == "__main__":

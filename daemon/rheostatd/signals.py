@@ -26,6 +26,11 @@ class EndSignals:
         if self.asked is not None:
             told(self.asked)
 
+    def over(self) -> None:
+        """The way down is done: one that comes while the interpreter ends must not change the exit status."""
+        for number in platform.END_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
     def until_eof(self) -> None:
         """Who started this process ends it by closing its standard input, and decides what a Ctrl-C in their common
         terminal means. `told` is then called from another thread."""

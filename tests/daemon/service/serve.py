@@ -26,15 +26,18 @@ def main() -> int:
     parser.add_argument("--queue-limit", type=int)
     given = vars(parser.parse_args())
     log.configure("debug", json=True)
+    signals = EndSignals()
     try:
         settings = config.load(None, port=0, **given)
         settings.folder.mkdir(parents=True, exist_ok=True)
         lock = lock_folder(settings.folder)
         plan = Plan("", settings.folder, settings.restarts, lock, program=(STANDIN,))
-        Daemon(settings, bench.load(None), plan, lock).run(functools.partial(print, flush=True), EndSignals())
+        Daemon(settings, bench.load(None), plan, lock).run(functools.partial(print, flush=True), signals)
     except errors.DaemonError as error:
         print(f"{error.code}: {error}", file=sys.stderr)
         return 4
+    finally:
+        signals.over()
     return 0
 
 
