@@ -58,6 +58,11 @@ class Result:
             f"rig time {units.duration(total['rig_time_s'])}, wall time {units.duration(total['wall_time_s'])}"
         )
 
+    def endings(self) -> str:
+        """How its targets or devices ended, for the end of a sentence; nothing where that is not told."""
+        counts = self.summary()["outcomes"]
+        return "".join(f", {count} {name.replace('_', ' ')}" for name, count in counts.items())
+
     def headline(self) -> str:
         """What came out, in words."""
         return f"{len(self.devices)} device{'s' * (len(self.devices) != 1)}"
@@ -171,9 +176,8 @@ class ProgramResult(Result):
 
     def headline(self) -> str:
         total = self.summary()
-        outcomes = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in total["outcomes"].items())
         return (
-            f"{total['targets']} target{'s' * (total['targets'] != 1)} on {super().headline()}, {outcomes}; "
+            f"{total['targets']} target{'s' * (total['targets'] != 1)} on {super().headline()}{self.endings()}; "
             f"error rms {total['error_rms_ohm']:.3g} ohm, max {total['error_max_ohm']:.3g} ohm"
         )
 
@@ -201,7 +205,7 @@ class ReadResult(Result):
 
     def headline(self) -> str:
         shown = ", ".join(f"{n} {r:.2f}" for n, r in list(zip(self.devices, self.resistance, strict=True))[:6])
-        return f"{shown}{', ...' * (len(self.devices) > 6)} ohm"
+        return f"{shown}{', ...' * (len(self.devices) > 6)} ohm{self.endings()}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -231,8 +235,7 @@ class InitialiseResult(Result):
         return self.arrays["energy"]
 
     def headline(self) -> str:
-        counted = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self.job.outcomes.items())
-        return f"{super().headline()}, {counted}"
+        return f"{super().headline()}{self.endings()}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -295,7 +298,7 @@ class TrainResult(Result):
 
     def headline(self) -> str:
         cycles, pulses = self.resistance.shape[1:]
-        return f"{super().headline()}, {cycles} x {pulses} write pulses each"
+        return f"{super().headline()}, {cycles} x {pulses} write pulses each{self.endings()}"
 
 
 def build(

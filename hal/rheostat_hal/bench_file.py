@@ -54,7 +54,7 @@ class Table:
         self._known.append(key)
         if key not in self._left:
             if default is None:
-                self.fail(key, "is missing" + hint(key, self._left))
+                self.fail(key, "is missing" + hint(key, self._left, "; is it meant by"))
             return default
         return self._left.pop(key)
 
@@ -120,6 +120,6 @@ class Table:
             self.fail(key, "is not a known key" + (hint(key, self._known) or f" (known: {', '.join(self._known)})"))
 
 
-def hint(word: str, known: Iterable[str]) -> str:
+def hint(word: str, known: Iterable[str], question: str = "; did you mean") -> str:
     near = difflib.get_close_matches(word, list(known), 1, 0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f"{question} {near[0]!r}?" if near else ""

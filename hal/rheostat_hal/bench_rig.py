@@ -215,7 +215,7 @@ class BenchRig:
                     self._secure()
                 except HalError as unsafe:
                     log.error("rig.not_safe", code=unsafe.code, error=str(unsafe))
-                    error.add_note(f"and the safe state could not be reached: {unsafe}")
+                    error.add_note(f"the safe state could not be reached: {unsafe}")
             raise
 
     def _secure(self) -> None:

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from rheostat import export
+from rheostat import export, results, wire
 from rheostat.cli import show
 
 COMMAND = [sys.executable, "-m", "rheostat"]
 NAMES = ["status", "devices", "tables", "jobs", "watch", "cancel", "pause", "resume", "export"]
-NAMES += ["program", "read", "calibrate", "initialise", "estop", "recover"]
+NAMES += ["program", "read", "calibrate", "initialise", "train", "estop", "recover"]
 
 
 def _environment(address: str = "127.0.0.1:1") -> dict[str, str]:
@@ -272,6 +272,23 @@ def test_a_job_that_has_ended_is_not_said_to_be_cancelled(stand_in) -> None:
     assert said.returncode == 1
     assert "has ended (done): there is nothing to cancel" in said.stderr
     assert daemon.cancelled == set()
+
+
+def test_a_train_that_was_applied_ends_with_status_0(stand_in) -> None:
+    address = stand_in().address
+    rheostat("train", "A1", "--voltages", "0.3,-0.3", "--widths", "1e-2", address=address)
+    said = rheostat("watch", "last", address=address)
+    assert (said.returncode, said.stdout.endswith("; 1 applied\n")) == (0, True), said.stdout
+
+
+def test_a_result_that_is_only_a_part_says_why_and_how_its_devices_ended(capsys) -> None:
+    job = wire.Job(
+        job_id="j1", kind="read", state=wire.JobState.FAILED, outcomes={"unclear": 1}, error="relays not closed: 1101"
+    )
+    arrays = {"resistance": np.array([[0.0], [np.nan]])}
+    show.result(results.build(wire.Result(job=job, devices=("A1", "A2"), provenance={}), arrays))
+    said = capsys.readouterr().out
+    assert "job j1 failed: relays not closed: 1101; A1 0.00, A2 nan ohm, 1 unclear; 0 pulses" in said
 
 
 def test_a_list_without_jobs_says_so(stand_in) -> None:

@@ -14,7 +14,8 @@ from rheostat_hal import bench
 from rheostat_hal.bench import Bench
 from rheostat_hal.bus_replay import steps
 from rheostat_hal.doctor import Check, Doctor
-from rheostat_hal.errors import BusAborted
+from rheostat_hal.doctor.check import tried
+from rheostat_hal.errors import BusAborted, BusUnavailable
 from rheostat_hal.values import DeviceAddress
 from rheostat_hal.virtual.parts import VirtualInstruments
 from tests.hal.virtual.spgu_bench import crossbar
@@ -364,3 +365,12 @@ def test_whoever_stops_listening_leaves_the_bench_safe(examine: Examine) -> None
     assert not instruments.world.wiring.closed
     assert not any(smu.on for smu in instruments.analyser.smus.values())
     instruments.close()
+
+
+def test_a_failure_that_a_library_explains_in_several_lines_takes_one() -> None:
+    def look() -> str:
+        raise BusUnavailable("GPIB0::17::INSTR: cannot be opened: install a driver\nNo module named 'gpib'")
+
+    check = tried("analyser", look)
+    assert (check.status, check.error) == ("fail", "bus.unavailable")
+    assert check.text == "GPIB0::17::INSTR: cannot be opened: install a driver No module named 'gpib'"

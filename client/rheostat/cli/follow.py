@@ -13,6 +13,7 @@ from rheostat.errors import JobFailed, RequestRefused, WaitTimeout
 from rheostat.export import save
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
+AS_ASKED = {"verified", "applied"}  # outcomes of targets, of trains
 
 
 def job_command(job: Job[Any], options: Namespace, always: bool = False) -> int:
@@ -100,11 +101,9 @@ def _without_result(job: Job[Any], options: Namespace) -> int:
 
 
 def _say_end(ended: wire.Job) -> None:
-    why = f": {ended.error}" if ended.error and ended.error != ended.state else ""
     counts = show.outcomes(ended.outcomes) or f"{ended.done} of {ended.total} done"
-    show.say(f"job {ended.job_id} {ended.state}{why}; {counts}")
+    show.say(f"{show.ending(ended)}; {counts}")
 
 
 def _status(ended: wire.Job) -> int:
-    missed = sum(count for name, count in ended.outcomes.items() if name.lower() != wire.Outcome.VERIFIED.name.lower())
-    return OK if ended.state is wire.JobState.DONE and not missed else FAILED
+    return OK if ended.state is wire.JobState.DONE and ended.outcomes.keys() <= AS_ASKED else FAILED

@@ -194,7 +194,7 @@ def _act(add: Add) -> None:
     train = add(
         "train",
         "apply a train of write pulses as it is, and read after each of them",
-        "rheostat train A1 --voltages 0.7,0.8,0.9,-0.7,-0.8,-0.9 --widths 2e-7 --cycles 100 --out states.h5",
+        "rheostat train S1 --voltages 0.7,0.8,0.9,-0.7,-0.8,-0.9 --widths 2e-7 --cycles 100 --out states.h5",
     )
     train.option("devices", nargs="+", metavar="DEVICE", help="names, or all")
     train.option("--voltages", required=True, metavar="V,V,...", help="V, positive potentiates")

@@ -86,6 +86,11 @@ def outcomes(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
 
 
+def ending(of: wire.Job) -> str:
+    """The job, its state, and why when it is not as it should be."""
+    return f"job {of.job_id} {of.state}" + (f": {of.error}" if of.error and of.error != of.state else "")
+
+
 def plan(planned: wire.Plan) -> None:
     facts(
         {
@@ -101,7 +106,7 @@ def plan(planned: wire.Plan) -> None:
 def result(of: Result) -> None:
     """The first rows as a table, then the totals."""
     if isinstance(of, CalibrateResult):
-        say(f"job {of.job.job_id} {of.job.state}: {of.headline()}; {of.costs()}")
+        say(f"{ending(of.job)}; {of.headline()}; {of.costs()}")
         return
     cells = columns(of)
     count = len(next(iter(cells.values())))
@@ -112,7 +117,7 @@ def result(of: Result) -> None:
     table(list(cells), rows, right=numbers, spare=("energy_j", "uncertainty_ohm", "pulses"))
     if count > ROWS:
         say(f"... {count - ROWS} more rows (all of them with --json, or in a file with --out)")
-    say(f"job {of.job.job_id} {of.job.state}: {of.headline()}; {of.costs()}")
+    say(f"{ending(of.job)}; {of.headline()}; {of.costs()}")
 
 
 def result_json(of: Result) -> dict[str, Any]:

@@ -55,8 +55,9 @@ class Latch:
         try:
             self._rig.recover()
         except HalError as error:
-            self._close(error.code, f"recovery failed: {error}", "")
-            return str(error)
+            unconfirmed = "; ".join(getattr(error, "__notes__", ()))
+            self._close(error.code, f"recovery failed: {error}", unconfirmed)
+            return f"{error} (NOT SAFE: {unconfirmed})" if unconfirmed else str(error)
         log.info("rig.recovered", was=self.reason)
         self.reason = None
         return None

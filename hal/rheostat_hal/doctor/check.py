@@ -40,4 +40,5 @@ def explained(error: HalError) -> str:
     # backplane relays are S91r; on a card with an open interlock they stay where they are
     interlock = isinstance(error, SwitchError) and any(f"{slot}91" in str(error) for slot in range(1, 7))
     hint = " (is the interlock of the card closed?)" if interlock else ""
-    return "; ".join([f"{error}{hint}", *getattr(error, "__notes__", [])])
+    said = " ".join(str(error).split())  # libraries explain themselves in several lines
+    return "; ".join([f"{said}{hint}", *getattr(error, "__notes__", [])])

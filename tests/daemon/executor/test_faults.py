@@ -176,6 +176,9 @@ def test_a_rig_whose_analyser_is_away_is_not_called_safe_and_is_recovered_when_i
     error = shop.recover()
     assert error is not None
     assert "Connection refused" in error
+    assert "NOT SAFE" in error
+    latched = [report for report, _ in shop.executor.reports if isinstance(report, messages.Latched)][-1]
+    assert "NOT SAFE: the safe state could not be reached: 0 V is not confirmed" in latched.reason
     time.sleep(1.6)
     assert shop.recover() is None
     assert shop.is_safe()

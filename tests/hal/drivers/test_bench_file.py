@@ -52,7 +52,7 @@ def test_the_daemons_table_is_not_looked_at(tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "an unknown key": ('chain = "external"', 'chian = "external"', r"\[switch\] chain: is missing; did you mean 'chian'"),
+    "an unknown key": ('chain = "external"', 'chian = "external"', r"\[switch\] chain: is missing; is it meant by 'chian'"),
     "an unknown extra key": ("max_energy_j = 2.0", "max_energy_j = 2.0\nmax_power_w = 1", r"\[limits\] max_power_w: is not"),
     "an unknown key near another": ("[limits]", "[limits]\nhost_time = true", r"\[limits\] host_time: .* mean 'host_timed'"),
     "an unknown table": ("[virtual]", "[extra]\na = 1\n[virtual]", r"toml: extra: is not a known key"),
@@ -62,7 +62,7 @@ MISTAKES = {
     "two terminals on a column": ('T4 = "1404"', 'T4 = "1401"', r"A1.channels\] T4: channel 1401 is on the column of T1"),
     "a slot without a card": (', 6 = "3730"', "", r"channel 6101 is in slot 6, where \[switch\] has no card"),
     "not a channel": ('T1 = "1101"', 'T1 = "1A01"', r"'1A01' is not a matrix channel"),
-    "no limits": ("[limits]", "[limit]", r"toml: limits: is missing; did you mean 'limit'"),
+    "no limits": ("[limits]", "[limit]", r"toml: limits: is missing; is it meant by 'limit'"),
     "a limit missing": ("compliance_a = 0.1\n", "", r"\[limits\] compliance_a: is missing"),
     "a negative limit": ("max_voltage_v = 7.0", "max_voltage_v = -7.0", r"max_voltage_v: must be a positive number, not -7"),
     "an infinite limit": ("max_energy_j = 2.0", "max_energy_j = inf", r"max_energy_j: must be a positive number, not inf"),
