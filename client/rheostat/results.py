@@ -296,6 +296,11 @@ class TrainResult(Result):
         """Of each write pulse, (devices, cycles, n) J."""
         return self.arrays["energy"]
 
+    @property
+    def pulses(self) -> Array:
+        """(devices,) write pulses that each device has had; fewer than asked for where the train ended early."""
+        return self.arrays["pulses"]
+
     def headline(self) -> str:
         cycles, pulses = self.resistance.shape[1:]
         return f"{super().headline()}, {cycles} x {pulses} write pulses each{self.endings()}"

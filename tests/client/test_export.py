@@ -171,4 +171,5 @@ def test_a_train_is_a_table_with_a_row_for_each_pulse(tmp_path) -> None:
     assert (row["device"], row["cycle"], row["pulse"], row["voltage_v"]) == ("S2", 1, 1, 0.8)
     assert row["resistance_ohm"] == 317.0
     _same(ours, export.load(export.save(ours, tmp_path / "train.h5")))
+    assert ours.pulses.tolist() == [12, 12]
     assert "2 devices, 3 x 4 write pulses each" in repr(ours)

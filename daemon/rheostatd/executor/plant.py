@@ -101,7 +101,7 @@ class RigPlant:
 
     def train(self, pulses: Sequence[Pulse], cycles: int, measure: Measure, lrs: float) -> list[Event]:
         """A train with a reading after each write pulse. lrs: ohm, to which the device may fall on the way: the limits
-        are checked for that conductance before anything is sent."""
+        are checked for that conductance before anything is sent. Whoever has noted the events has them judged."""
         self._checkpoint()
         visit = self.visit
         expected = self._envelope.expected_conductance
@@ -120,10 +120,13 @@ class RigPlant:
         for event in events:
             voltage, width = (event.pulse.voltage, event.pulse.width) if event.pulse else (_NAN, 0.0)
             visit.event(voltage, width, _mean(event), len(event.resistances), event.energy, event.duration)
-        faulty = next((event for event in events if event.status), None)
-        if faulty is not None:
-            self._judge(faulty)
         return events
+
+    def judge(self, events: Sequence[Event]) -> None:
+        """Ends the work on the device when the instrument's status says so."""
+        for event in events:
+            if event.status:
+                self._judge(event)
 
     def wait(self, duration: float) -> None:
         """Lets `duration` s pass, in slices, so that a cancel does not wait for its end."""

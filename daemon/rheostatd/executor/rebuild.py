@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rheostat import wire
 from rheostat.wire import Outcome
 from rheostatd import messages
-from rheostatd.executor.results import VALUES, result_arrays
+from rheostatd.executor.results import VALUES, result_arrays, train_arrays
 from rheostatd.executor.station import Station
 from rheostatd.journal.blocks import trace_arrays
 from rheostatd.journal.pulses import JobRecord, PulseRecord
@@ -32,6 +32,8 @@ def rebuild(station: Station, job_id: str) -> tuple[messages.Finished, wire.Arra
     totals = None
     if isinstance(record.spec, wire.Program):
         arrays, totals = _program(station, job_id, record.spec, record.arrays, leased)
+    elif isinstance(record.spec, wire.Train):
+        arrays, totals = _train(station, job_id, record.spec, record.arrays)
     state = record.state or wire.JobState.INTERRUPTED
     interrupted = state is wire.JobState.INTERRUPTED
     return messages.Finished(
@@ -65,18 +67,38 @@ def _program(
     outcome = arrays["outcome"]
     known = outcome != Outcome.PENDING
     counts = {Outcome(code).name.lower(): int((outcome == code).sum()) for code in set(outcome[known].tolist())}
-    happened = np.concatenate([*events.values()]) if events else done[:0]
-    totals = messages.Progress(
+    return arrays, _totals(job_id, len(outcome), int(known.sum()), counts, [*events.values()])
+
+
+def _train(
+    station: Station, job_id: str, spec: wire.Train, given: wire.Arrays
+) -> tuple[wire.Arrays, messages.Progress]:
+    """How each device ended is not in the record, so that none is counted."""
+    arrays = train_arrays(spec, given)
+    events = [station.ledger.ask(PulseRecord.events, job_id, device) for device in spec.devices]
+    for number, happened in enumerate(events):
+        written = happened[np.isfinite(happened["voltage"])]
+        arrays["pulses"][number] = len(written)
+        for name in ("resistance", "energy"):
+            arrays[name][number].reshape(-1)[: len(written)] = written[name]
+    each = arrays["resistance"][0].size
+    return arrays, _totals(job_id, len(spec.devices), int((arrays["pulses"] == each).sum()), {}, events)
+
+
+def _totals(
+    job_id: str, total: int, done: int, outcomes: dict[str, int], events: list[npt.NDArray[Any]]
+) -> messages.Progress:
+    happened = np.concatenate(events)
+    return messages.Progress(
         job_id=job_id,
-        total=len(outcome),
-        done=int(known.sum()),
+        total=total,
+        done=done,
         pulses=int(np.isfinite(happened["voltage"]).sum()),
         reads=int(happened["reads"].sum()),
         energy=float(np.nansum(happened["energy"])),
         rig_time=float(happened["duration"].sum()),
-        outcomes=counts,
+        outcomes=outcomes,
     )
-    return arrays, totals
 
 
 def _in_progress(arrays: dict[str, Any], target: int, happened: npt.NDArray[Any]) -> None:

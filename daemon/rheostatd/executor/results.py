@@ -33,6 +33,20 @@ def result_arrays(targets: wire.Array, device: wire.Array) -> wire.Arrays:
     }
 
 
+def train_arrays(spec: wire.Train, given: wire.Arrays) -> wire.Arrays:
+    """The arrays of a train's result before anything was done: resistance (n_devices, cycles, n) f8 ohm, the reading
+    after each write pulse; energy, the same shape, f8 J (an estimate where the source cannot measure both at once);
+    pulses (n_devices,) i4. nan where not reached."""
+    shape = (len(spec.devices), spec.cycles, len(given["voltage"]))
+    return {
+        "voltage": given["voltage"],
+        "width": given["width"],
+        "resistance": np.full(shape, math.nan),
+        "energy": np.full(shape, math.nan),
+        "pulses": np.zeros(len(spec.devices), np.int32),
+    }
+
+
 def device_event(job_id: str, plant: RigPlant, outcomes: Counter[Outcome]) -> messages.Happened:
     """How a device was left: device.verified when every outcome is, else device.failed with what there was."""
     visit = plant.visit

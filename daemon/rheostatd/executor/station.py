@@ -17,6 +17,8 @@ from rheostatd.executor.leases import Ledger
 from rheostatd.executor.limits import Envelope
 from rheostatd.journal.pulses import Known, PulseRecord
 
+READ_TIME = {"smu": 0.05, "spgu": 0.01, "wgfmu": 50e-6}  # s, before a reading has been measured
+
 
 @dataclass
 class Station:
@@ -28,10 +30,11 @@ class Station:
     control: Control
     guard: Guard
     tables: list[wire.TableInfo] = field(default_factory=list)
-    read_time: float = 0.05
+    read_time: float = 0.0
     sleep: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
+        self.read_time = self.read_time or READ_TIME[self.bench.source]
         self.latch = Latch(self.rig, self.guard, self.control)
         self.envelope = Envelope(self.bench.limits, self.bench.topology)
         self.windows: dict[str, Window] = dict(self.bench.windows)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from rheostat import wire
 from rheostat_hal.values import Pulse
 from rheostatd import messages
 from rheostatd.executor.job import Job
 from rheostatd.executor.leases import MAX_LEASE
 from rheostatd.executor.plant import Ended, RigPlant
+from rheostatd.executor.results import train_arrays
 
 FIRST_READINGS = 4
 PIECE = 1.0  # s of write pulses and their readings that go to the rig at once
@@ -24,21 +23,13 @@ READ_AFTER = 1e-4  # s of a reading, at the least, for the length of a piece
 
 
 class TrainRun:
-    """`arrays`: resistance (n_devices, cycles, n) f8 ohm, the reading after each write pulse; energy, the same shape,
-    f8 J (an estimate where the source cannot measure both at once); pulses (n_devices,) i4. nan where not reached."""
+    """`arrays`: see `rheostatd.executor.results.train_arrays`."""
 
     def __init__(self, job: Job, spec: wire.Train, arrays: wire.Arrays) -> None:
         self.job = job
         self.spec = spec
         self.pulses = [Pulse(v, w) for v, w in zip(arrays["voltage"].tolist(), arrays["width"].tolist(), strict=True)]
-        shape = (len(spec.devices), spec.cycles, len(self.pulses))
-        self.arrays: wire.Arrays = {
-            "voltage": arrays["voltage"],
-            "width": arrays["width"],
-            "resistance": np.full(shape, math.nan),
-            "energy": np.full(shape, math.nan),
-            "pulses": np.zeros(len(spec.devices), np.int32),
-        }
+        self.arrays = train_arrays(spec, arrays)
 
     def run(self) -> None:
         for number, device in enumerate(self.spec.devices):
@@ -63,12 +54,14 @@ class TrainRun:
         plant.read(FIRST_READINGS)
         lrs = self.job.station.window(self.spec.devices[number]).lrs
         resistance, energy = (self.arrays[name][number].reshape(-1) for name in ("resistance", "energy"))
-        at = 0
+        played = 0
         for pulses, cycles in pieces(self.pulses, self.spec.cycles):
-            for event in plant.train(pulses, cycles, self.spec.measure, lrs):
+            events = plant.train(pulses, cycles, self.spec.measure, lrs)
+            for at, event in enumerate(events, played):
                 resistance[at] = event.resistances[-1] if event.resistances else math.nan
                 energy[at] = event.energy
-                at += 1
+            played += len(events)
+            plant.judge(events)
 
 
 def pieces(pulses: Sequence[Pulse], cycles: int) -> Iterator[tuple[Sequence[Pulse], int]]:

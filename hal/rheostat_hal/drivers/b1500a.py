@@ -136,6 +136,8 @@ class B1500A(FlexLink):
 
     def train(self, pulses: Sequence[Pulse], cycles: int, measure: Measure) -> list[Event]:
         """Pulse by pulse: each event has its write current and its reading, so that both measures come at once."""
+        for pulse in pulses:  # refused before the first one is sent, or not at all
+            self._write(pulse)
         return [self.event(pulse, 1) for _ in range(cycles) for pulse in pulses]
 
     def risk(self, pulse: Pulse) -> str | None:

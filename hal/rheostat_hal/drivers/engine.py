@@ -48,7 +48,8 @@ class Engine(Protocol):
         ...
 
     def train(self, pulses: Sequence[Pulse], cycles: int, measure: Measure) -> list[Event]:
-        """The pulses one after another, `cycles` times, with one reading after each: (cycles * len(pulses)) events."""
+        """The pulses one after another, `cycles` times, with one reading after each: (cycles * len(pulses)) events.
+        Raises RefusedError for any of them before the first is sent."""
         ...
 
     def risk(self, pulse: Pulse) -> str | None:

@@ -155,6 +155,8 @@ class SpguAnalyser(FlexLink):
 
     def train(self, pulses: Sequence[Pulse], cycles: int, measure: Measure) -> list[Event]:
         """Pulse by pulse, each with a reading, whichever `measure`: the generator cannot measure write currents."""
+        for pulse in pulses:  # refused before the first one is sent, or not at all
+            self._checked(pulse)
         return [self.event(pulse, 1) for _ in range(cycles) for pulse in pulses]
 
     def risk(self, pulse: Pulse) -> str | None:

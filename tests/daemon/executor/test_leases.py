@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rheostat import wire
@@ -17,7 +18,7 @@ from rheostatd.errors import JournalCorrupt, JournalFull
 from rheostatd.executor.leases import Ledger
 from rheostatd.executor.visit import Visit
 from rheostatd.journal.blocks import EVENT, joined, pack_event
-from rheostatd.journal.pulses import PulseRecord
+from rheostatd.journal.pulses import Known, PulseRecord
 
 SPEC = wire.Program(devices=("A1", "A2"), tolerance=0.137)
 ARRAYS = {"targets": np.array([800.0, 810.0]), "device": np.array([0, 1], np.int32)}
@@ -134,6 +135,42 @@ def test_a_pulse_whose_end_is_unknown_makes_its_device_suspect_without_a_crash(l
     ledger.finish("j1", wire.JobState.FAILED, "bus.timeout", "no answer")
     assert ledger.devices["A1"].suspect
     assert ledger.ask(PulseRecord.devices)["A1"].suspect
+
+
+@given(st.lists(st.tuples(st.integers(1, 60), st.booleans()), min_size=1, max_size=12))
+@settings(max_examples=20, deadline=None)
+def test_trains_are_covered_by_leases_on_disk_and_what_was_refused_is_given_back(
+    trains: list[tuple[int, bool]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Ledger(Path(folder))
+        ledger.begin("j1", SPEC, ARRAYS, {})
+        visit = visit_of(ledger)
+        for length, refused in trains:
+            visit.claim(length)
+            assert leased(Path(folder), "A1") >= visit.pulses + length
+            if refused:
+                visit.unclaim(length)
+                continue
+            for _ in range(length):
+                visit.event(0.7, 2e-7, 300.0, 1, 1e-9, 5e-5)
+        visit.close([])
+        ledger.finish("j1", wire.JobState.DONE)
+        applied = sum(length for length, refused in trains if not refused)
+        assert len(ledger.ask(PulseRecord.events, "j1", "A1")) == applied
+        assert not ledger.devices.get("A1", Known()).suspect
+        ledger.close()
+        with sqlite3.connect(Path(folder) / "pulses.db") as look:
+            assert look.execute("select count(*) from leases where closed is null or lost").fetchone() == (0,)
+
+
+def test_a_train_whose_end_is_unknown_makes_its_device_suspect(ledger: Ledger) -> None:
+    visit = visit_of(ledger)
+    visit.claim(4000)  # the bus fails here
+    visit.close([])
+    ledger.finish("j1", wire.JobState.FAILED, "bus.timeout", "no answer")
+    assert ledger.devices["A1"].suspect
+    assert ledger.ask(PulseRecord.leased, "j1")["A1"][1] >= 4000
 
 
 def test_a_clean_end_leaves_no_lease_open(ledger: Ledger, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,17 @@ from hypothesis import strategies as st
 
 from rheostat import wire
 from rheostat.wire import JobState
+from rheostat_hal import bench
 from rheostat_hal.values import Pulse
-from rheostatd.executor.leases import MAX_LEASE
+from rheostat_hal.virtual.faults import DeviceFault
+from rheostat_hal.virtual.parts import VirtualInstruments
+from rheostatd import messages
+from rheostatd.executor.leases import MAX_LEASE, Ledger
+from rheostatd.executor.plan import plan
+from rheostatd.executor.station import Station
 from rheostatd.executor.train import PIECE, READ_AFTER, pieces
 
+BENCHES = Path(__file__).parents[3] / "deploy" / "benches"
 trains = st.lists(st.builds(Pulse, st.floats(-7.0, 7.0), st.floats(1e-8, 2.0)), min_size=1, max_size=60)
 
 
@@ -74,3 +82,68 @@ def test_a_train_that_would_pass_a_limit_is_not_begun(kit: Any) -> None:
     assert np.isnan(result["resistance"]).all()
     assert listener.pulses() == 0
     assert "max_energy_j" in executor.happened("device.trained")[0].data["why"]
+
+
+def test_a_train_with_a_pulse_that_the_source_cannot_make_is_not_begun(kit: Any) -> None:
+    virtual = kit.bench()
+    listener = kit.listener(virtual.analyser)
+    executor = kit.process()
+    executor.open("", listener.resource, virtual.switch)
+    arrays = {"voltage": np.array([0.5, 0.5]), "width": np.array([0.8, 1e-4])}
+    executor.run("t3", wire.Train(devices=("A1",)), arrays)
+    finished, result = executor.finished("t3")
+    assert finished.totals.outcomes == {"limit": 1}
+    assert result["pulses"].tolist() == [0]
+    assert listener.pulses() == 0
+    assert "0.0001 s: a write pulse lasts" in executor.happened("device.trained")[0].data["why"]
+
+
+def test_what_a_train_measured_before_a_fault_of_its_device_is_in_the_result(kit: Any) -> None:
+    instruments = VirtualInstruments(bench.load(None), faults=[DeviceFault(what="shorts", device="A1", pulse=4)])
+    try:
+        executor = kit.process()
+        executor.open("", instruments.flex.resource, instruments.tsp.resource)
+        arrays = {"voltage": np.full(6, 0.5), "width": np.full(6, 1e-3)}
+        executor.run("t4", wire.Train(devices=("A1", "A2")), arrays)
+        finished, result = executor.finished("t4")
+    finally:
+        instruments.close()
+    assert finished.totals.outcomes == {"shorted": 1, "applied": 1}
+    assert result["pulses"].tolist() == [6, 6]
+    assert np.all(result["resistance"][0, 0, :3] > 700.0)
+    assert np.all(result["resistance"][0, 0, 3:] == 0.0)
+    assert np.all(result["resistance"][1] > 700.0)
+
+
+def test_after_a_crash_in_mid_train_the_record_gives_what_was_done_and_the_device_is_suspect(
+    executor: Any, kit: Any
+) -> None:
+    arrays = {"voltage": np.full(50, 0.5), "width": np.full(50, 1e-3)}
+    executor.run("t5", wire.Train(devices=("A1", "A2"), cycles=20_000 // 50), arrays)
+    progress, _ = executor.until(messages.Progress, lambda report: report.pulses > 2000)
+    executor.kill()
+    again = kit.executor(unfinished=("t5",))
+    assert [device.name for device in again.ready.devices if device.suspect] == [progress.device]
+    finished, result = next((r, a) for r, a in again.reports if isinstance(r, messages.Finished))
+    assert finished.state is JobState.INTERRUPTED
+    first, second = result["pulses"].tolist()
+    assert finished.totals.pulses == first + second
+    assert 0 < first <= 20_000
+    known = np.isfinite(result["resistance"]).reshape(2, -1)
+    assert known.sum(axis=1).tolist() == [first, second]
+    assert known[0, :first].all()
+    assert np.isfinite(result["energy"]).sum() == first + second
+    assert result["voltage"].tolist() == arrays["voltage"].tolist()
+
+
+def test_the_plan_of_a_train_of_fast_pulses_counts_in_microseconds_before_anything_was_read(tmp_path: Path) -> None:
+    """On the bench that ships: 4000 pulses with their readings take 0.2 s of its time."""
+    chosen = bench.load(BENCHES / "xhameni2025-virtual.toml")
+    ledger = Ledger(tmp_path)
+    nobody: Any = None
+    station = Station(chosen, nobody, ledger, nobody, nobody)
+    arrays = {"voltage": np.full(40, 0.8), "width": np.full(40, 2e-7)}
+    planned = plan(station, wire.Train(devices=("S1",), cycles=100), arrays)
+    ledger.close()
+    assert planned.pulses == 4000
+    assert planned.rig_time == pytest.approx(4000 * 52e-6, rel=0.2)

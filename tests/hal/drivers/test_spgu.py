@@ -304,6 +304,15 @@ def test_a_train_is_read_after_each_of_its_pulses(analyser: SpguAnalyser) -> Non
     assert all(len(event.resistances) == 1 for event in events)
 
 
+def test_a_train_with_a_pulse_that_is_refused_is_not_begun(
+    analyser: SpguAnalyser, instruments: VirtualInstruments
+) -> None:
+    began = instruments.world.clock.now
+    with pytest.raises(RefusedError):
+        analyser.train([Pulse(0.7, 160e-9), Pulse(0.7, 1.0)], 1, "states")
+    assert instruments.world.clock.now == began
+
+
 def test_an_error_in_the_middle_of_a_line_carries_its_number(analyser: SpguAnalyser) -> None:
     """Without the selector's mode the line stops at its first sentence, before any pulse."""
     analyser.command("ERMOD 0")

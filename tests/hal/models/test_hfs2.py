@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rheostat.figures.characterize import linear_part
+from rheostat_hal import bench
 from rheostat_hal.models import hfs2, rng
+from rheostat_hal.virtual.parts import VirtualInstruments
 
+BENCH = Path(__file__).parents[3] / "deploy" / "benches" / "xhameni2025-virtual.toml"
 UNIT = 1e-6  # S
 PULSES = np.arange(20)
 AMPLITUDES = 0.7 + (0.995 - 0.7) * PULSES / 19  # V
@@ -214,6 +219,18 @@ def test_the_spread_of_a_die_is_the_one_asked_for(spread):
         assert 0.85 * spread <= relative.std() <= 1.02 * spread + 1e-12  # clipped at 2 rms
     assert np.all(params[:, hfs2.G_MIN] > 0.0)
     assert np.all(params[:, hfs2.G_MAX] - params[:, hfs2.G_MIN] >= 0.1999 * params[:, hfs2.G_MAX])
+
+
+def test_the_spread_of_the_bench_file_is_that_of_the_devices_on_the_bench(tmp_path):
+    file = tmp_path / "bench.toml"
+    file.write_text(BENCH.read_text().replace("spread = 0.03", "spread = 0.3"))
+    chosen = bench.load(file)
+    instruments = VirtualInstruments(chosen)
+    params = instruments.die.params
+    instruments.close()
+    assert np.array_equal(params, hfs2.params_of_die(chosen.virtual.seed, len(chosen.devices), 0.3))
+    relative = params[:, hfs2.G_MAX] / hfs2.nominal()[hfs2.G_MAX]
+    assert 0.15 < relative.std() < 0.4
 
 
 @pytest.mark.parametrize("spread", [0.3, 1.0])
