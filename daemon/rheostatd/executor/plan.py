@@ -12,6 +12,7 @@ import numpy as np
 
 from rheostat import wire
 from rheostat_hal.bench import HARDWARE_TIMED
+from rheostatd.errors import RequestError
 from rheostatd.executor import calibration
 from rheostatd.executor.requests import (
     Programme,
@@ -71,6 +72,8 @@ def plan(station: Station, spec: wire.Spec, arrays: wire.Arrays) -> wire.Plan:
                 energy=None,
                 risks=(*_timing(spec.width), "an upper bound: a train ends once it is saturated"),
             )
+        case _:
+            raise RequestError(f"jobs of the kind {type(spec).__name__} are not served")
 
 
 def _program(station: Station, programme: Programme) -> wire.Plan:

@@ -116,6 +116,8 @@ def _prepare(station: Station, command: messages.Run, arrays: wire.Arrays) -> _P
             check_calibrate(station, spec)
             job = Job(station, job_id, 2 * len(spec.voltages) + 1 + len(spec.others))
             return _Prepared(job, CalibrateRun(job, spec), (spec.device, *spec.others))
+        case _:
+            raise RequestError(f"jobs of the kind {type(spec).__name__} are not served")
 
 
 def _stopped(station: Station, error: Exception) -> tuple[wire.JobState, str, str]:

@@ -69,7 +69,9 @@ def submit(request: wire.Submit, arrays: wire.Arrays, known: Known) -> int:
         return len(spec.devices)
     if isinstance(spec, wire.Train):
         return _train(spec, arrays, known)
-    return _calibrate(spec, known)
+    if isinstance(spec, wire.Calibrate):
+        return _calibrate(spec, known)
+    raise RequestError(f"jobs of the kind {type(spec).__name__} are not served")
 
 
 def _program(spec: wire.Program, arrays: wire.Arrays, known: Known) -> int:
