@@ -32,6 +32,7 @@ EDGE = 1e-9  # relative: a target computed as exactly LRS may miss it by a round
 LEAST_NOISE = 0.005  # ohm: readings that agree to the last digit are still not perfect
 # After these a device is left: its other targets get the same outcome, and no pulse.
 HOPELESS = frozenset({Outcome.OPEN, Outcome.SHORTED, Outcome.STUCK, Outcome.COMPLIANCE})
+NO_RESISTANCE = frozenset({Outcome.OPEN, Outcome.SHORTED})  # what was estimated before is not what is there now
 NOT_TRIED = (0, 0, math.nan, math.nan, 0.0, 0.0, 0.0)  # pulses, reads, achieved, uncertainty, energy, rig and wall time
 
 
@@ -148,7 +149,9 @@ class ProgramRun:
 
     def _finish(self, plant: RigPlant, index: int, outcome: Outcome, estimate: float, error: float) -> None:
         visit, mark = plant.visit, self._mark
-        if math.isnan(estimate) and visit.resistance is not None:
+        if outcome in NO_RESISTANCE:
+            estimate = error = math.nan
+        elif math.isnan(estimate) and visit.resistance is not None:
             estimate = visit.resistance  # the last reading there is
         self._settle(
             plant, index, outcome,

@@ -82,6 +82,7 @@ def test_a_device_that_breaks_gets_its_outcome_and_the_job_goes_on_with_the_next
     assert finished.state is JobState.DONE
     assert [Outcome(code).name for code in result["outcome"]] == ["OPEN", "SHORTED", "STUCK", "NOISY", "VERIFIED"]
     assert (result["pulses"] >= 3).all()
+    assert np.isfinite(result["achieved"]).tolist() == [False, False, True, True, True]
     assert np.isfinite(result["energy"]).all()
     assert finished.totals is not None
     assert math.isfinite(finished.totals.energy)
