@@ -168,8 +168,9 @@ def _curve(x: Values, y: Values) -> tuple[Values, Values]:
 def _fit(travel: Values, x: Values) -> Values:
     """y = v n of least squares, (..., n) -> (...): Gauss-Newton, damped where a step does not lower the sum of squares.
 
-    Starts from the y whose curve has the mean of the samples, by Cohen's approximation of the inverse Langevin
-    function.
+    The curvature is that of the last step where that is credible: where a misfit stays (the paper's indexing),
+    Gauss-Newton alone is slow. Starts from the y whose curve has the mean of the samples, by Cohen's approximation of
+    the inverse Langevin function.
     """
     rows = travel.reshape(-1, travel.shape[-1])
     most = _MOST / (x[1] - x[0])
@@ -186,9 +187,12 @@ def _fit(travel: Values, x: Values) -> Values:
         model, tangent = _curve(x, trial)
         after = np.sum((data - model) ** 2, axis=-1)
         better = after <= squares * (1.0 + 1e-12) + 1e-30
+        pushed, square = np.sum(tangent * (data - model), axis=-1), np.sum(tangent**2, axis=-1)
+        secant = np.divide(push - pushed, trial - y, out=square.copy(), where=better & (trial != y))
+        likely = (secant > 0.5 * square) & (secant < 2.0 * square)
+        weight = np.where(better, np.where(likely, secant, square), weight)
+        push = np.where(better, pushed, push)
         y, squares = np.where(better, trial, y), np.where(better, after, squares)
-        push = np.where(better, np.sum(tangent * (data - model), axis=-1), push)
-        weight = np.where(better, np.sum(tangent**2, axis=-1), weight)
         damping = np.where(better, damping / 8.0, np.maximum(1.0, damping * 4.0))
         stiff = weight * (1.0 + damping)
         change = np.divide(push, stiff, out=np.sign(push) * most, where=stiff > 0.0)
