@@ -211,7 +211,7 @@ def test_a_plan_counts_pulses_and_names_risks_and_moves_nothing(executor: Any, k
 def test_a_pulse_over_a_limit_is_an_outcome_and_is_never_sent(kit: Any) -> None:
     kit.add_table(DEVICES)
     bench = kit.folder / "bench.toml"
-    bench.write_text(kit.embedded().replace("max_pulses_per_device = 20000", "max_pulses_per_device = 5"))
+    bench.write_text(kit.embedded().replace("max_pulses_per_device = 100000", "max_pulses_per_device = 5"))
     virtual = kit.bench()
     listener = kit.listener(virtual.analyser)
     executor = kit.process()

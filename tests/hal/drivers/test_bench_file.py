@@ -71,7 +71,7 @@ MISTAKES = {
     "beyond the interlock": ("max_voltage_v = 7.0", "max_voltage_v = 60.0", r"max_voltage_v: must be at most 42"),
     "reading above the limit": ("read_voltage_v = 0.1", "read_voltage_v = 8.0", r"read_voltage_v: 8 V is above max_voltage_v, 7 V"),
     "long pulses not allowed": ("max_width_s = 2.0", "max_width_s = 100.0", r"max_width_s: 100 s: .* need host_timed = true"),
-    "no pulses": ("max_pulses_per_device = 20000", "max_pulses_per_device = 0", r"max_pulses_per_device: must be a whole number"),
+    "no pulses": ("max_pulses_per_device = 100000", "max_pulses_per_device = 0", r"max_pulses_per_device: must be a whole number"),
     "a terminal without an SMU": ("T3 = 3, T4 = 4 }\n\n[switch]", "T3 = 3 }\n\n[switch]", r"\[analyser\] smus.T4: terminal T4"),
     "a terminal without a row": ("T3 = 3, T4 = 4 }\nchain", "T3 = 3 }\nchain", r"\[switch\] rows.T4: terminal T4 has no number"),
     "one SMU on two terminals": ("T3 = 3, T4 = 4 }\n\n", "T3 = 3, T4 = 3 }\n\n", r"\[analyser.smus\] T4: 3 is already that of T3"),
