@@ -30,11 +30,23 @@ class Open(msgspec.Struct, frozen=True, tag="open"):
     record: str = ""  # file for the dialogue with the instruments
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """Which earlier jobs a job comes from. `repeats`: it is the same measurement as that one; `continues`: it does what
+    those (newest first) have not finished, and takes over what they have."""
+
+    repeats: str | None = None
+    continues: tuple[str, ...] = ()
+
+
+NEW = Origin()  # comes from none
+
+
 class Run(msgspec.Struct, frozen=True, tag="run"):
     """Arrays: those of the spec."""
 
     job_id: str
     spec: wire.Spec
+    origin: Origin = NEW
 
 
 class Dry(msgspec.Struct, frozen=True, tag="dry"):
@@ -42,6 +54,7 @@ class Dry(msgspec.Struct, frozen=True, tag="dry"):
 
     number: int
     spec: wire.Spec
+    origin: Origin = NEW
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):

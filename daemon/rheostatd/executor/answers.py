@@ -26,7 +26,7 @@ def fetch_trace(station: Station, command: messages.FetchTrace) -> None:
 def answer_dry(station: Station, command: messages.Dry, arrays: wire.Arrays) -> None:
     planned: wire.Plan | wire.Failure
     try:
-        planned = plan(station, command.spec, arrays)
+        planned = plan(station, command.spec, arrays, command.origin.continues)
     except DaemonError as error:
         planned = wire.Failure(code=error.code, message=str(error))
     station.control.send(messages.Planned(command.number, planned))

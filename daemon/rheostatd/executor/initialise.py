@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from rheostat.wire import Outcome
+from rheostat_hal.bench import Bench, Window
 from rheostatd.schemes.drive import Attempt
 from rheostatd.schemes.policy import Plant
 
@@ -51,6 +52,13 @@ class Drive:
             min_width=max(shortest, min(self.min_width, max_width / _FINEST)),
             tolerance=max(self.tolerance, half_level),
         )
+
+
+def drive_of(bench: Bench, window: Window) -> Drive:
+    """How devices of this window are brought to its ends on this bench."""
+    fast = bench.wgfmu or bench.spgu
+    shortest = 2.0 * fast.edge if fast else 0.0
+    return Drive().within(bench.limits.max_voltage, bench.limits.max_width, shortest, window.half_level)
 
 
 def initialise(

@@ -12,10 +12,9 @@ import numpy as np
 
 from rheostat import wire
 from rheostat.wire import Outcome
-from rheostat_hal.bench import Bench, Window
 from rheostatd import messages
 from rheostatd.executor.calibration import CalibrationFailed, Progress, measure
-from rheostatd.executor.initialise import Drive, initialise
+from rheostatd.executor.initialise import drive_of, initialise
 from rheostatd.executor.job import Cancelled, Job
 from rheostatd.executor.plant import Ended, RigPlant
 from rheostatd.executor.results import VALUES, device_event, result_arrays
@@ -44,13 +43,6 @@ class ReadRun:
 
     def abandon(self) -> None:
         """What was not read stays nan."""
-
-
-def drive_of(bench: Bench, window: Window) -> Drive:
-    """How devices of this window are brought to its ends on this bench."""
-    fast = bench.wgfmu or bench.spgu
-    shortest = 2.0 * fast.edge if fast else 0.0
-    return Drive().within(bench.limits.max_voltage, bench.limits.max_width, shortest, window.half_level)
 
 
 class InitialiseRun:

@@ -14,6 +14,8 @@ from rheostat import wire
 from rheostat_hal.bench import HARDWARE_TIMED
 from rheostatd.errors import RequestError
 from rheostatd.executor import calibration
+from rheostatd.executor.estimates import OVERHEAD, ROUTE, Estimate, applied, initialising, left_by, write_conductance
+from rheostatd.executor.kinds import is_staged, staged
 from rheostatd.executor.requests import (
     Programme,
     Visiting,
@@ -23,21 +25,19 @@ from rheostatd.executor.requests import (
     check_read,
     check_train,
 )
+from rheostatd.executor.staged import StagedKind, recorded
 from rheostatd.executor.station import Station
 from rheostatd.schemes import incremental
 
 DEFAULT_WIDTH = 0.8  # s, the paper's write pulse
 LANDING = 3  # pulses that a target takes beyond the way to it: smaller steps, a turn
 READINGS = 3  # of an event, on average, with those that accept a target
-# s of an event beside pulse and readings: the pulse period of an SMU is 10 ms longer than the pulse
-OVERHEAD = {"smu": 0.01, "spgu": 0.01, "wgfmu": 1e-4}
-ROUTE = 0.01  # s
 NOT_VERIFIED = "a train is applied as it is: nothing looks at the readings before its end"
-ACROSS = 400  # write pulses from one end of the window to the other at +6 V or -6 V (0.8 s)
 
 
-def plan(station: Station, spec: wire.Spec, arrays: wire.Arrays) -> wire.Plan:
-    """Raises the kinds of RequestError, as the job itself would end with."""
+def plan(station: Station, spec: wire.Spec, arrays: wire.Arrays, continues: tuple[str, ...] = ()) -> wire.Plan:
+    """continues: earlier jobs whose complete stages need not be done again. Raises the kinds of RequestError, as the
+    job itself would end with."""
     match spec:
         case wire.Program():
             return _program(station, check_program(station, spec, arrays))
@@ -47,21 +47,10 @@ def plan(station: Station, spec: wire.Spec, arrays: wire.Arrays) -> wire.Plan:
             return wire.Plan(total=len(spec.devices), pulses=0, rig_time=seconds, energy=0.0)
         case wire.Initialise():
             check_initialise(station, spec)
-            pulses = len(spec.devices) * min(spec.max_pulses, ACROSS)
-            risks = [*_unknown(station, spec.devices), "the number of pulses is a guess: it is a closed loop"]
-            return _plan(station, len(spec.devices), pulses, DEFAULT_WIDTH, len(spec.devices), None, risks)
+            return _initialise(station, spec)
         case wire.Train():
             check_train(station, spec, arrays)
-            count = len(spec.devices) * spec.cycles
-            width = float(arrays["width"].sum())
-            each = len(arrays["width"])
-            return wire.Plan(
-                total=len(spec.devices),
-                pulses=count * each,
-                rig_time=len(spec.devices) * ROUTE + count * (width + each * station.read_time),
-                energy=None,
-                risks=(*_timing(float(arrays["width"].max())), *_unknown(station, spec.devices), NOT_VERIFIED),
-            )
+            return _train(station, spec, arrays)
         case wire.Calibrate():
             check_calibrate(station, spec)
             expected = calibration.plan(spec, station.read_time)
@@ -69,11 +58,76 @@ def plan(station: Station, spec: wire.Spec, arrays: wire.Arrays) -> wire.Plan:
                 total=expected.stages,
                 pulses=expected.pulses,
                 rig_time=expected.rig_time,
-                energy=None,
+                energy=_calibrating(station, spec),
                 risks=(*_timing(spec.width), "an upper bound: a train ends once it is saturated"),
             )
+        case _ if is_staged(spec):
+            return _staged(station, staged(spec), continues)
         case _:
             raise RequestError(f"jobs of the kind {type(spec).__name__} are not served")
+
+
+def _initialise(station: Station, spec: wire.Initialise) -> wire.Plan:
+    expected = Estimate()
+    for device in spec.devices:
+        window, known = station.window(device), station.device(device).resistance
+        goal, direction = (window.hrs, -1) if spec.state == "HRS" else (window.lrs, 1)
+        here = (window.lrs + window.hrs) / 2 if known is None or not math.isfinite(known) else known
+        share = abs(here - goal) / (window.hrs - window.lrs)
+        stroke = initialising(station, device, direction, share)
+        expected += stroke * min(1.0, spec.max_pulses / max(1.0, stroke.pulses))
+    risks = (*_unknown(station, spec.devices), "the number of pulses is a guess: it is a closed loop")
+    return _of(station, len(spec.devices), spec.devices, expected, risks)
+
+
+def _train(station: Station, spec: wire.Train, arrays: wire.Arrays) -> wire.Plan:
+    count, each = len(spec.devices) * spec.cycles, len(arrays["width"])
+    width = float(arrays["width"].sum())
+    once = float(np.sum(arrays["voltage"] ** 2 * arrays["width"]))  # V^2 s
+    return wire.Plan(
+        total=len(spec.devices),
+        pulses=count * each,
+        rig_time=len(spec.devices) * ROUTE + count * (width + each * station.read_time),
+        energy=spec.cycles * once * sum(write_conductance(station, device) for device in spec.devices),
+        risks=(*_timing(float(arrays["width"].max())), *_unknown(station, spec.devices), NOT_VERIFIED),
+    )
+
+
+def _calibrating(station: Station, spec: wire.Calibrate) -> float:
+    """J of the trains at their full length, of the ways between them, and of the gains of others."""
+    device, total = spec.device, Estimate()
+    for voltage in spec.voltages if spec.trains is None else ():
+        total += applied(station, device, voltage, spec.width, 2 * spec.max_train)
+        for direction in (1, -1):
+            total += initialising(station, device, direction, left_by(station, device, voltage))
+    middle = float(np.median(spec.voltages))
+    for other in spec.others:
+        total += applied(station, other, middle, spec.width, spec.gain_pulses)
+    return total.energy
+
+
+def _of(station: Station, total: int, visited: Iterable[str], expected: Estimate, risks: Iterable[str]) -> wire.Plan:
+    return wire.Plan(
+        total=total,
+        pulses=round(expected.pulses),
+        rig_time=len(tuple(visited)) * ROUTE + expected.rig_time(station),
+        energy=expected.energy,
+        risks=tuple(risks),
+    )
+
+
+def _staged(station: Station, kind: StagedKind, continues: tuple[str, ...]) -> wire.Plan:
+    kind.check(station)
+    complete, each = recorded(station, kind, continues).complete, kind.each
+    expected, total, visited = Estimate(), 0, []
+    for number, device in enumerate(kind.devices):
+        stages = [stage for stage in range(number * each, (number + 1) * each) if stage not in complete]
+        if stages:
+            expected += kind.estimate(station, device, stages)
+            total += len(stages)
+            visited.append(device)
+    risks = (*_timing(kind.width), *_unknown(station, visited), *kind.risks(station))
+    return _of(station, total, visited, expected, risks)
 
 
 def _program(station: Station, programme: Programme) -> wire.Plan:

@@ -146,10 +146,14 @@ class RigPlant:
             self._end(wire.Outcome.COMPLIANCE, "a channel reached its current compliance")
         self._end(wire.Outcome.NOISY, "the instrument reports an unsettled output (oscillation or force saturation)")
 
-    def _end(self, outcome: wire.Outcome, reason: str) -> NoReturn:
+    def end(self, outcome: wire.Outcome, reason: str) -> Ended:
+        """To be raised: the work on this device ends here."""
         self.ended = reason
         log.info("device.ended", device=self.visit.device, outcome=outcome.name.lower(), reason=reason)
-        raise Ended(outcome, reason)
+        return Ended(outcome, reason)
+
+    def _end(self, outcome: wire.Outcome, reason: str) -> NoReturn:
+        raise self.end(outcome, reason)
 
 
 def _mean(event: Event) -> float:

@@ -12,6 +12,7 @@ import msgspec
 
 from rheostat import wire
 from rheostat_hal.bench import Bench
+from rheostatd import messages
 from rheostatd.executor.requests import Programme
 from rheostatd.executor.station import Station
 
@@ -83,6 +84,16 @@ def of_programme(programme: Programme) -> dict[str, Any]:
         "table": None if table is None else table.info.version,
         "calibration": None if table is None else msgspec.to_builtins(table.info),
     }
+
+
+def of_origin(origin: messages.Origin) -> dict[str, Any]:
+    """The earlier jobs that a job comes from."""
+    told: dict[str, Any] = {}
+    if origin.repeats is not None:
+        told["repeats"] = origin.repeats
+    if origin.continues:
+        told["continues"] = list(origin.continues)
+    return told
 
 
 def instruments(station: Station) -> tuple[wire.Instrument, ...]:

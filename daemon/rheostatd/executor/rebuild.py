@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ import numpy.typing as npt
 from rheostat import wire
 from rheostat.wire import Outcome
 from rheostatd import messages
+from rheostatd.executor.kinds import is_staged, staged
 from rheostatd.executor.results import VALUES, result_arrays, train_arrays
+from rheostatd.executor.staged import BROKEN_OFF, Done, StagedKind, of_job, recorded
 from rheostatd.executor.station import Station
 from rheostatd.journal.blocks import trace_arrays
 from rheostatd.journal.pulses import JobRecord, PulseRecord
@@ -34,6 +37,8 @@ def rebuild(station: Station, job_id: str) -> tuple[messages.Finished, wire.Arra
         arrays, totals = _program(station, job_id, record.spec, record.arrays, leased)
     elif isinstance(record.spec, wire.Train):
         arrays, totals = _train(station, job_id, record.spec, record.arrays)
+    elif is_staged(record.spec):
+        arrays, totals = _staged(station, job_id, staged(record.spec), tuple(record.provenance.get("continues", ())))
     state = record.state or wire.JobState.INTERRUPTED
     interrupted = state is wire.JobState.INTERRUPTED
     return messages.Finished(
@@ -83,6 +88,16 @@ def _train(
             arrays[name][number].reshape(-1)[: len(written)] = written[name]
     each = arrays["resistance"][0].size
     return arrays, _totals(job_id, len(spec.devices), int((arrays["pulses"] == each).sum()), {}, events)
+
+
+def _staged(
+    station: Station, job_id: str, kind: StagedKind, continues: tuple[str, ...]
+) -> tuple[wire.Arrays, messages.Progress]:
+    own = of_job(station, kind, job_id)
+    done = Done(recorded(station, kind, continues) + own, kind.total)
+    outcomes = Counter(Outcome(code).name.lower() for code in done.outcome.tolist() if code != Outcome.PENDING)
+    broken_off = sum(outcomes[outcome.name.lower()] for outcome in BROKEN_OFF)
+    return kind.arrays(done), _totals(job_id, kind.total, outcomes.total() - broken_off, dict(outcomes), [own.events])
 
 
 def _totals(

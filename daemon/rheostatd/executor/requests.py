@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 
 from rheostat import wire
-from rheostatd.errors import BadParameter, BadTargets, RequestError, UnknownScheme, UnknownTable, possible
+from rheostat_hal.bench import HARDWARE_TIMED
+from rheostatd.errors import (
+    BadParameter,
+    BadTargets,
+    LimitExceeded,
+    RequestError,
+    UnknownScheme,
+    UnknownTable,
+    possible,
+)
 from rheostatd.executor import calibration
 from rheostatd.executor.station import Station
 from rheostatd.schemes.policy import Scheme, Task
@@ -180,3 +189,15 @@ def _known(station: Station, devices: tuple[str, ...]) -> None:
         raise RequestError(f"device {twice!r} is named twice")
     for device in devices:
         station.window(device)
+
+
+def check_pulses(station: Station, voltages: Iterable[float], width: float) -> None:
+    """Write pulses that the limits of this bench never allow are refused before any is applied."""
+    limits = station.bench.limits
+    for voltage in voltages:
+        if not abs(voltage) <= limits.max_voltage:
+            raise LimitExceeded(f"voltage {voltage:g} V: at most max_voltage_v = {limits.max_voltage:g}")
+    if not 0.0 < width <= limits.max_width:
+        raise LimitExceeded(f"width {width:g} s: above 0 and at most max_width_s = {limits.max_width:g}")
+    if width > HARDWARE_TIMED and not limits.host_timed:
+        raise LimitExceeded(f"width {width:g} s would be timed by the host, and host_timed is false")

@@ -18,17 +18,20 @@ from rheostatd.errors import DaemonError, JournalError, RequestError
 from rheostatd.executor.calibration import CalibrationFailed
 from rheostatd.executor.estop import Stopped
 from rheostatd.executor.job import Cancelled, Job
+from rheostatd.executor.kinds import is_staged, staged
 from rheostatd.executor.measuring import CalibrateRun, InitialiseRun, ReadRun
 from rheostatd.executor.program import ProgramRun
-from rheostatd.executor.provenance import of_programme, provenance
+from rheostatd.executor.provenance import of_origin, of_programme, provenance
 from rheostatd.executor.requests import check_calibrate, check_initialise, check_program, check_read, check_train
+from rheostatd.executor.staged import recorded
+from rheostatd.executor.staged_run import StagedRun
 from rheostatd.executor.station import Station
 from rheostatd.executor.train import TrainRun
 from rheostatd.journal.blocks import EVENT, joined, trace_arrays
 
 log = structlog.get_logger()
 
-Body = ProgramRun | ReadRun | InitialiseRun | CalibrateRun | TrainRun
+Body = ProgramRun | ReadRun | InitialiseRun | CalibrateRun | TrainRun | StagedRun
 
 
 @dataclass
@@ -59,7 +62,7 @@ def run(station: Station, command: messages.Run, arrays: wire.Arrays) -> Ended:
         state = wire.JobState.FAILED
         return Ended(messages.Finished(job_id, state, {}, (), error_code=error.code, error=str(error)), {})
     job, body = prepared.job, prepared.body
-    told = {**provenance(station, job_id, spec, prepared.devices), **prepared.extra}
+    told = {**provenance(station, job_id, spec, prepared.devices), **prepared.extra, **of_origin(command.origin)}
     state, code, text, fault = wire.JobState.DONE, None, None, None
     try:
         station.ledger.begin(job_id, spec, arrays, told)
@@ -116,6 +119,12 @@ def _prepare(station: Station, command: messages.Run, arrays: wire.Arrays) -> _P
             check_calibrate(station, spec)
             job = Job(station, job_id, 2 * len(spec.voltages) + 1 + len(spec.others))
             return _Prepared(job, CalibrateRun(job, spec), (spec.device, *spec.others))
+        case _ if is_staged(spec):
+            kind = staged(spec)
+            kind.check(station)
+            job = Job(station, job_id, kind.total, kind.devices)
+            taken = recorded(station, kind, command.origin.continues)
+            return _Prepared(job, StagedRun(job, kind, taken), kind.devices, kind.told())
         case _:
             raise RequestError(f"jobs of the kind {type(spec).__name__} are not served")
 

@@ -24,6 +24,7 @@ from rheostatd.errors import (
 
 MAX_READINGS = 10_000
 MAX_PULSES = 1_000_000
+MAX_STAGES = 100_000  # of a device
 ARRAYS: dict[type[wire.Spec], tuple[frozenset[str], frozenset[str]]] = {  # those a job needs, those it may have
     wire.Program: (frozenset({"targets", "device"}), frozenset({"tolerance"})),
     wire.Train: (frozenset({"voltage", "width"}), frozenset()),
@@ -71,6 +72,16 @@ def submit(request: wire.Submit, arrays: wire.Arrays, known: Known) -> int:
         return _train(spec, arrays, known)
     if isinstance(spec, wire.Calibrate):
         return _calibrate(spec, known)
+    if isinstance(spec, wire.IvLoops):
+        return _iv_loops(spec, known)
+    if isinstance(spec, wire.IdenticalPulses):
+        return _identical_pulses(spec, known)
+    if isinstance(spec, wire.Staircase):
+        devices = _devices(spec.devices, known)
+        _whole("cycles", spec.cycles, MAX_STAGES)
+        _whole("max_pulses", spec.max_pulses, MAX_PULSES)
+        _table(spec.table, known)
+        return 2 * spec.cycles * len(devices)
     raise RequestError(f"jobs of the kind {type(spec).__name__} are not served")
 
 
@@ -90,8 +101,7 @@ def _program(spec: wire.Program, arrays: wire.Arrays, known: Known) -> int:
             raise BadParameter(f"scheme {spec.scheme} has no parameter {name!r}; {possible(name, parameters, most=20)}")
         if not math.isfinite(value):
             raise BadParameter(f"parameter {name} = {value}: must be finite")
-    if spec.table is not None and spec.table not in known.tables:
-        raise UnknownTable(f"no feedforward table {spec.table!r}; {possible(spec.table, known.tables)}")
+    _table(spec.table, known)
     for name in spec.traces:
         if name not in spec.devices:
             raise UnknownDevice(f"trace of {name!r}, which is not a device of this job; {possible(name, spec.devices)}")
@@ -154,9 +164,7 @@ def _train(spec: wire.Train, arrays: wire.Arrays, known: Known) -> int:
             f"voltage {voltage.shape} and width {width.shape}: both must have one dimension, equal and not empty"
         )
     limits = known.limits
-    count, most = spec.cycles * voltage.size, limits.max_pulses_per_device
-    if count > most:
-        raise LimitExceeded(f"{count} write pulses of a device: the bench allows {most} in one job")
+    _bearable(spec.cycles * voltage.size, limits)
     wrong = ~(np.abs(voltage) <= limits.max_voltage)
     if wrong.any():
         first = int(np.flatnonzero(wrong)[0])
@@ -166,6 +174,33 @@ def _train(spec: wire.Train, arrays: wire.Arrays, known: Known) -> int:
         first = int(np.flatnonzero(wrong)[0])
         raise LimitExceeded(f"pulse {first} lasts {width[first]:g} s: the bench allows up to {limits.max_width:g} s")
     return len(devices)
+
+
+def _iv_loops(spec: wire.IvLoops, known: Known) -> int:
+    devices = _devices(spec.devices, known)
+    _whole("loops", spec.loops, MAX_STAGES)
+    _positive("dwell", spec.dwell)
+    _width(spec.width, known.limits)
+    if not spec.voltages or not all(map(math.isfinite, spec.voltages)):
+        raise BadParameter("voltages: one loop, at least one of them, all finite")
+    _volts(max(spec.voltages, key=abs), known.limits)
+    written = sum(voltage != 0.0 for voltage in spec.voltages)
+    _bearable(spec.loops * written * math.ceil(spec.dwell / spec.width * (1.0 - _EDGE)), known.limits)
+    return spec.loops * len(devices)
+
+
+def _identical_pulses(spec: wire.IdenticalPulses, known: Known) -> int:
+    devices = _devices(spec.devices, known)
+    _whole("pulses", spec.pulses, MAX_PULSES)
+    _whole("repetitions", spec.repetitions, MAX_STAGES)
+    _width(spec.width, known.limits)
+    rising = all(low < high for low, high in zip(spec.voltages, spec.voltages[1:], strict=False))
+    if not spec.voltages or not rising or not 0.0 < spec.voltages[0] <= spec.voltages[-1] < math.inf:
+        raise BadParameter("voltages: at least one, positive, finite and rising (both signs are applied)")
+    _volts(spec.voltages[-1], known.limits)
+    trains = 2 * len(spec.voltages) * spec.repetitions
+    _bearable(trains * spec.pulses, known.limits)
+    return trains * len(devices)
 
 
 def _calibrate(spec: wire.Calibrate, known: Known) -> int:
@@ -200,6 +235,28 @@ def _devices(names: Sequence[str], known: Known) -> list[wire.Device]:
 def _positive(name: str, value: float) -> None:
     if not 0.0 < value < math.inf:
         raise BadParameter(f"{name} {value}: must be positive and finite")
+
+
+def _width(width: float, limits: Limits) -> None:
+    _positive("width", width)
+    if width > limits.max_width:
+        raise LimitExceeded(f"width {width:g} s: the bench allows write pulses up to {limits.max_width:g} s")
+
+
+def _volts(voltage: float, limits: Limits) -> None:
+    if abs(voltage) > limits.max_voltage:
+        raise LimitExceeded(f"voltage {voltage:g} V: the bench allows write pulses up to {limits.max_voltage:g} V")
+
+
+def _bearable(pulses: int, limits: Limits) -> None:
+    if pulses > limits.max_pulses_per_device:
+        most = limits.max_pulses_per_device
+        raise LimitExceeded(f"{pulses} write pulses of a device: the bench allows {most} in one job")
+
+
+def _table(version: str | None, known: Known) -> None:
+    if version is not None and version not in known.tables:
+        raise UnknownTable(f"no feedforward table {version!r}; {possible(version, known.tables)}")
 
 
 def _whole(name: str, value: int, most: int) -> None:

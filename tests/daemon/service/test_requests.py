@@ -194,3 +194,49 @@ def test_a_train_longer_than_a_device_may_bear_is_refused() -> None:
     code, message = refused(wire.Train(devices=("A1",), cycles=21), given)
     assert code == "limit.exceeded"
     assert "21000 write pulses of a device: the bench allows 20000 in one job" in message
+
+
+@pytest.mark.parametrize(
+    ("spec", "code", "said"),
+    [
+        (wire.IvLoops(devices=(), voltages=(1.0,)), "request.unknown_device", "at least one device"),
+        (wire.IvLoops(devices=("A1", "A1"), voltages=(1.0,)), "request.unknown_device", "named twice"),
+        (wire.IvLoops(devices=("A1",), voltages=()), "request.bad_parameter", "voltages: one loop"),
+        (wire.IvLoops(devices=("A1",), voltages=(1.0, math.nan)), "request.bad_parameter", "voltages: one loop"),
+        (wire.IvLoops(devices=("A1",), voltages=(1.0, -7.5)), "limit.exceeded", "voltage -7.5 V: the bench allows"),
+        (wire.IvLoops(devices=("A1",), voltages=(1.0,), loops=0), "request.bad_parameter", "loops 0"),
+        (wire.IvLoops(devices=("A1",), voltages=(1.0,), dwell=0.0), "request.bad_parameter", "dwell 0.0"),
+        (wire.IvLoops(devices=("A1",), voltages=(1.0,), dwell=math.inf), "request.bad_parameter", "dwell inf"),
+        (wire.IvLoops(devices=("A1",), voltages=(1.0,), width=2.5), "limit.exceeded", "width 2.5 s"),
+        (wire.IvLoops(devices=("A1",), voltages=(1.0,) * 21), "limit.exceeded", "21000 write pulses of a device"),
+        (wire.IdenticalPulses(devices=("Z1",)), "request.unknown_device", "no device 'Z1'"),
+        (wire.IdenticalPulses(devices=("A1",), voltages=()), "request.bad_parameter", "voltages: at least one"),
+        (wire.IdenticalPulses(devices=("A1",), voltages=(2.0, 1.0)), "request.bad_parameter", "rising"),
+        (wire.IdenticalPulses(devices=("A1",), voltages=(-1.0, 1.0)), "request.bad_parameter", "positive"),
+        (wire.IdenticalPulses(devices=("A1",), voltages=(1.0, 8.0)), "limit.exceeded", "voltage 8 V"),
+        (wire.IdenticalPulses(devices=("A1",), pulses=0), "request.bad_parameter", "pulses 0"),
+        (wire.IdenticalPulses(devices=("A1",), repetitions=0), "request.bad_parameter", "repetitions 0"),
+        (wire.IdenticalPulses(devices=("A1",), width=0.0), "request.bad_parameter", "width 0.0"),
+        (wire.IdenticalPulses(devices=("A1",), pulses=200), "limit.exceeded", "30000 write pulses of a device"),
+        (wire.Staircase(devices=("A1", "Z1")), "request.unknown_device", "no device 'Z1'"),
+        (wire.Staircase(devices=("A1",), cycles=0), "request.bad_parameter", "cycles 0"),
+        (wire.Staircase(devices=("A1",), max_pulses=-1), "request.bad_parameter", "max_pulses -1"),
+        (wire.Staircase(devices=("A1",), table="2026-b"), "request.unknown_table", "did you mean '2026-a'?"),
+    ],
+)
+def test_what_is_wrong_with_a_staged_job_is_named(spec: Any, code: str, said: str) -> None:
+    found, message = refused(spec)
+    assert found == code
+    assert said in message
+
+
+@pytest.mark.parametrize(
+    ("spec", "total"),
+    [
+        (wire.IvLoops(devices=("A1", "B1"), voltages=(0.0, 1.0), loops=7), 14),
+        (wire.IdenticalPulses(devices=("A1", "B1"), voltages=(1.0, 2.0, 3.0), repetitions=2), 24),
+        (wire.Staircase(devices=("A1", "B1"), cycles=5), 20),
+    ],
+)
+def test_a_staged_job_counts_its_stages_on_all_devices(spec: Any, total: int) -> None:
+    assert validate.submit(wire.Submit(job_id="j", spec=spec), {}, KNOWN) == total
