@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from rheostat import wire
+from rheostatd import messages
 from rheostatd.errors import UnknownJob, possible
 from rheostatd.journal.arrays import ArrayFiles
 from rheostatd.journal.store import Store
@@ -27,23 +28,29 @@ _STEPS = (
         "create index jobs_by_state on jobs (state)",
         "create table notes (name text primary key, text text not null)",
     ),
+    ("alter table jobs add column origin blob",),
 )
 _UNFINISHED = tuple(state.value for state in wire.JobState if not state.final)
+
+_ENTRY = "position, job, spec, inputs, origin"
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _job = msgspec.msgpack.Decoder(wire.Job).decode
 _spec = msgspec.msgpack.Decoder(wire.Spec).decode
 _hashes = msgspec.msgpack.Decoder(dict[str, str]).decode
+_origin = msgspec.msgpack.Decoder(messages.Origin).decode
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A job and what it takes to run it. `position`: order of arrival; `inputs`: array name -> hash."""
+    """A job and what it takes to run it. `position`: order of arrival; `inputs`: array name -> hash; `origin`: of a job
+    that was made again."""
 
     position: int
     job: wire.Job
     spec: wire.Spec
     inputs: dict[str, str]
+    origin: messages.Origin = messages.NEW
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -67,6 +74,11 @@ def digest_of(submit: wire.Submit, arrays: wire.Arrays) -> bytes:
     return digest.digest()
 
 
+def digest_again(again: wire.Again) -> bytes:
+    """As digest_of, for a job that is made again."""
+    return hashlib.sha256(_encode(("again", again.of, again.unfinished, again.priority, again.label))).digest()
+
+
 class JobJournal:
     """jobs.db and the array files. Every method that changes something is durable when it returns.
 
@@ -83,14 +95,17 @@ class JobJournal:
 
     # ---- jobs ------------------------------------------------------------------------------------------------------
 
-    def add(self, job: wire.Job, spec: wire.Spec, arrays: wire.Arrays, digest: bytes) -> Entry:
+    def add(
+        self, job: wire.Job, spec: wire.Spec, arrays: wire.Arrays, digest: bytes,
+        origin: messages.Origin = messages.NEW,
+    ) -> Entry:  # fmt: skip
         inputs = self.arrays.write_all(arrays)
         with self._store.transaction() as write:
             cursor = write(
-                "insert into jobs (job_id, state, digest, job, spec, inputs) values (?, ?, ?, ?, ?, ?)",
-                (job.job_id, job.state.value, digest, _encode(job), _encode(spec), _encode(inputs)),
+                "insert into jobs (job_id, state, digest, job, spec, inputs, origin) values (?, ?, ?, ?, ?, ?, ?)",
+                (job.job_id, job.state.value, digest, _encode(job), _encode(spec), _encode(inputs), _encode(origin)),
             )
-        return Entry(cursor.lastrowid or 0, job, spec, inputs)
+        return Entry(cursor.lastrowid or 0, job, spec, inputs, origin)
 
     def update(self, job: wire.Job) -> None:
         with self._store.transaction() as write:
@@ -112,11 +127,14 @@ class JobJournal:
 
     def spec(self, job_id: str) -> wire.Spec:
         """Raises UnknownJob."""
-        rows = self._store.query("select spec from jobs where job_id = ?", (job_id,))
+        return self.entry(job_id).spec
+
+    def entry(self, job_id: str) -> Entry:
+        """A job of any age with what it took to run it. Raises UnknownJob."""
+        rows = self._store.query(f"select {_ENTRY} from jobs where job_id = ?", (job_id,))
         if not rows:
-            raise UnknownJob(f"no job {job_id!r}")
-        spec: wire.Spec = _spec(rows[0][0])
-        return spec
+            raise UnknownJob(f"no job {job_id!r}; {self.near(job_id)}")
+        return _entry(rows[0])
 
     def ended(self, job_id: str) -> Ended | None:
         """The stored result of a job; None when it has none (yet)."""
@@ -138,9 +156,8 @@ class JobJournal:
     def unfinished(self) -> list[Entry]:
         """Jobs without a final state, in order of arrival."""
         marks = ",".join("?" * len(_UNFINISHED))
-        sql = f"select position, job, spec, inputs from jobs where state in ({marks}) order by position"
-        rows = self._store.query(sql, _UNFINISHED)
-        return [Entry(row[0], _job(row[1]), _spec(row[2]), _hashes(row[3])) for row in rows]
+        sql = f"select {_ENTRY} from jobs where state in ({marks}) order by position"
+        return [_entry(row) for row in self._store.query(sql, _UNFINISHED)]
 
     # ---- notes -----------------------------------------------------------------------------------------------------
 
@@ -158,3 +175,8 @@ class JobJournal:
 
 def _update(write: Any, job: wire.Job) -> None:
     write("update jobs set state = ?, job = ? where job_id = ?", (job.state.value, _encode(job), job.job_id))
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    position, job, spec, inputs, origin = row
+    return Entry(position, _job(job), _spec(spec), _hashes(inputs), messages.NEW if origin is None else _origin(origin))

@@ -24,10 +24,11 @@ from rheostatd.errors import (
     UnknownTable,
     possible,
 )
-from rheostatd.journal.jobs import JobJournal, digest_of
+from rheostatd.journal.jobs import JobJournal, digest_again, digest_of
 from rheostatd.journal.pulses import PulseRecord
 from rheostatd.journal.reserve import Reserve
 from rheostatd.service import validate
+from rheostatd.service.again import earlier
 from rheostatd.service.conductor import Conductor
 from rheostatd.service.events import Events
 from rheostatd.service.queue import JobQueue
@@ -64,6 +65,7 @@ class Answers:
             wire.GetStatus: self._status,
             wire.ListDevices: self._devices,
             wire.Submit: self._submit,
+            wire.Again: self._again,
             wire.GetJob: lambda request, _, reply: reply(self._queue.find(request.job_id)),
             wire.ListJobs: self._jobs,
             wire.Wait: self._wait,
@@ -120,22 +122,37 @@ class Answers:
 
     def _submit(self, request: wire.Submit, arrays: wire.Arrays, reply: Reply) -> None:
         digest = digest_of(request, arrays)
-        if not request.dry_run:
-            before = self._journal.digest(request.job_id)
-            if before is not None:
-                if before != digest:
-                    raise Conflict(f"job id {request.job_id!r} was used before for another job: take a new one")
-                reply(self._queue.find(request.job_id))
-                return
+        if request.dry_run or not self._answered(request.job_id, digest, reply):
+            self._take(request, arrays, digest, messages.NEW, reply)
+
+    def _again(self, request: wire.Again, arrays: wire.Arrays, reply: Reply) -> None:
+        digest = digest_again(request)
+        if request.dry_run or not self._answered(request.job_id, digest, reply):
+            submit, arrays, origin = earlier(request, self._journal)
+            self._take(submit, arrays, digest, origin, reply)
+
+    def _answered(self, job_id: str, digest: bytes, reply: Reply) -> bool:
+        """The same job sent again gets the same answer."""
+        before = self._journal.digest(job_id)
+        if before is None:
+            return False
+        if before != digest:
+            raise Conflict(f"job id {job_id!r} was used before for another job: take a new one")
+        reply(self._queue.find(job_id))
+        return True
+
+    def _take(
+        self, submit: wire.Submit, arrays: wire.Arrays, digest: bytes, origin: messages.Origin, reply: Reply
+    ) -> None:
         rig = self._need_rig()
         tables = [table.version for table in rig.tables]
-        total = validate.submit(request, arrays, validate.Known(rig.devices, rig.schemes, tables, self._bench.limits))
-        if request.dry_run:
-            self._conductor.ask(lambda number: messages.Dry(number, request.spec), reply, arrays)
+        total = validate.submit(submit, arrays, validate.Known(rig.devices, rig.schemes, tables, self._bench.limits))
+        if submit.dry_run:
+            self._conductor.ask(lambda number: messages.Dry(number, submit.spec, origin=origin), reply, arrays)
             return
         self._conductor.check()
         self._reserve.check()
-        reply(self._queue.add(request, arrays, digest, total))
+        reply(self._queue.add(submit, arrays, digest, total, origin))
         self._conductor.dispatch()
 
     def _jobs(self, request: wire.ListJobs, arrays: wire.Arrays, reply: Reply) -> None:

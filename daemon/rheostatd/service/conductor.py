@@ -120,7 +120,7 @@ class Conductor:
             self._finished(messages.Finished(job_id, failed, {}, (), error.code, str(error)), {})
             return
         self._queue.start(entry)
-        self.supervisor.send(messages.Run(entry.job.job_id, entry.spec), arrays)
+        self.supervisor.send(messages.Run(entry.job.job_id, entry.spec, origin=entry.origin), arrays)
 
     # ---- questions to the executor ---------------------------------------------------------------------------------
 

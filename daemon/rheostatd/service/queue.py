@@ -74,7 +74,10 @@ class JobQueue:
 
     # ---- before it runs --------------------------------------------------------------------------------------------
 
-    def add(self, submit: wire.Submit, arrays: wire.Arrays, digest: bytes, total: int) -> wire.Job:
+    def add(
+        self, submit: wire.Submit, arrays: wire.Arrays, digest: bytes, total: int,
+        origin: messages.Origin = messages.NEW,
+    ) -> wire.Job:  # fmt: skip
         if self.waiting >= self._limit:
             raise QueueFull(f"{self._limit} jobs are waiting already; wait for some, or raise [daemon] queue_limit")
         job = wire.Job(
@@ -86,7 +89,7 @@ class JobQueue:
             submitted=self._clock(),
             total=total,
         )
-        self._live[job.job_id] = self._journal.add(job, submit.spec, arrays, digest)
+        self._live[job.job_id] = self._journal.add(job, submit.spec, arrays, digest, origin)
         self._changed(job, "job.queued")
         return job
 
