@@ -10,7 +10,7 @@ touch the map.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,12 +87,14 @@ def measure(
     drive: Drive | None = None,
     progress: Callable[[Progress], None] | None = None,
     failed: Callable[[str, Outcome], None] | None = None,
+    taken: Mapping[int, Train] | None = None,
 ) -> wire.FeedforwardTable:
     """Calibrate `spec.device` in full and the gains of `spec.others`.
 
     plant_of: routes to a device and returns its plant; called once for each device, the full one first.
     window: LRS, HRS, ohm, as read; version, created (unix time, s): written into the table; drive: limits of the
-    initialisation; failed: told each other device that has no gain (it is left out of the table) and why.
+    initialisation; failed: told each other device that has no gain (it is left out of the table) and why; taken: trains
+    that are there already, by their stage (1: the first one).
     Raises CalibrationFailed when the full device does not reach the ends of the window or does not respond, ValueError
     when the specification makes no sense. Exceptions of plants pass through; CalibrationFailed, raised by the plant of
     another device, ends only that device.
@@ -112,8 +114,10 @@ def measure(
         raise CalibrationFailed(spec.device, Outcome.OPEN, "no read current")
     report(1, spec.device, "noise", math.nan, 0, here)
     trains: list[Train] = []
-    for direction, voltage in [(d, v) for d in (1, -1) for v in sorted(spec.voltages)]:
-        train = measure_train(plant, spec, direction, voltage, window, noise, drive)
+    for stage_number, (direction, voltage) in enumerate(trains_of(spec), start=1):
+        train = (taken or {}).get(stage_number)
+        if train is None:
+            train = measure_train(plant, spec, direction, voltage, window, noise, drive)
         trains.append(train)
         stage = "potentiation" if direction > 0 else "depression"
         report(len(trains) + 1, spec.device, stage, voltage, len(train.steps), float(train.readings[-1]))
@@ -133,6 +137,11 @@ def measure(
         report(len(trains) + 2 + number, device, "gain", math.nan, pulses, here)
     info = wire.TableInfo(**{**{f: getattr(table.info, f) for f in table.info.__struct_fields__}, "gains": gains})
     return wire.FeedforwardTable.from_arrays(info, table.arrays())
+
+
+def trains_of(spec: wire.Calibrate) -> list[tuple[int, float]]:
+    """(direction, V) of each train, in the order in which they are measured."""
+    return [(direction, voltage) for direction in (1, -1) for voltage in sorted(spec.voltages)]
 
 
 def check(spec: wire.Calibrate) -> None:

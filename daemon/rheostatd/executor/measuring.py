@@ -6,11 +6,12 @@ import contextlib
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from rheostat import wire
+from rheostat.curves import Train
 from rheostat.wire import Outcome
 from rheostatd import messages
 from rheostatd.executor.calibration import CalibrationFailed, Progress, measure
@@ -100,9 +101,10 @@ class InitialiseRun:
 class CalibrateRun:
     """Measures a feedforward table. `arrays`: those of the table, empty until there is one."""
 
-    def __init__(self, job: Job, spec: wire.Calibrate) -> None:
+    def __init__(self, job: Job, spec: wire.Calibrate, taken: Mapping[int, Train] | None = None) -> None:
         self.job = job
         self.spec = spec
+        self.taken = taken or {}  # trains of calibrations that this one goes on with, by their stage
         self.arrays: wire.Arrays = {}
         self.table: wire.TableInfo | None = None
         self._visits = contextlib.ExitStack()
@@ -123,6 +125,7 @@ class CalibrateRun:
                 drive=drive_of(station.bench, window),
                 progress=self._progressed,
                 failed=self._failed,
+                taken=self.taken,
             )
         station.add_table(table)
         self.arrays, self.table = table.arrays(), table.info
@@ -143,7 +146,11 @@ class CalibrateRun:
     def _progressed(self, progress: Progress) -> None:
         self.job.done, self.job.total = progress.done, progress.total
         if self._plant is not None:
-            self._plant.visit.target = progress.done  # the stage that its next events belong to
+            visit, stage = self._plant.visit, progress.done - 1
+            if progress.stage in ("potentiation", "depression") and stage not in self.taken:  # complete, for good
+                unknown = [math.nan] * 4  # what belongs to the visit as a whole
+                visit.outcome(stage, Outcome.VERIFIED, progress.pulses, progress.pulses, progress.resistance, *unknown)
+            visit.target = progress.done  # the stage that its next events belong to
 
     def _failed(self, device: str, outcome: Outcome) -> None:
         self._outcome = outcome

@@ -6,7 +6,7 @@ Estimates, not promises: a scheme decides pulse by pulse. Risks are named in wor
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from rheostatd.executor.requests import (
 )
 from rheostatd.executor.staged import StagedKind, recorded
 from rheostatd.executor.station import Station
+from rheostatd.executor.taken_trains import taken_trains
 from rheostatd.schemes import incremental
 
 DEFAULT_WIDTH = 0.8  # s, the paper's write pulse
@@ -53,14 +54,7 @@ def plan(station: Station, spec: wire.Spec, arrays: wire.Arrays, continues: tupl
             return _train(station, spec, arrays)
         case wire.Calibrate():
             check_calibrate(station, spec)
-            expected = calibration.plan(spec, station.read_time)
-            return wire.Plan(
-                total=expected.stages,
-                pulses=expected.pulses,
-                rig_time=expected.rig_time,
-                energy=_calibrating(station, spec),
-                risks=(*_timing(spec.width), "an upper bound: a train ends once it is saturated"),
-            )
+            return _calibrate(station, spec, taken_trains(station, spec, continues).keys())
         case _ if is_staged(spec):
             return _staged(station, staged(spec), continues)
         case _:
@@ -93,17 +87,28 @@ def _train(station: Station, spec: wire.Train, arrays: wire.Arrays) -> wire.Plan
     )
 
 
-def _calibrating(station: Station, spec: wire.Calibrate) -> float:
-    """J of the trains at their full length, of the ways between them, and of the gains of others."""
-    device, total = spec.device, Estimate()
-    for voltage in spec.voltages if spec.trains is None else ():
-        total += applied(station, device, voltage, spec.width, 2 * spec.max_train)
-        for direction in (1, -1):
-            total += initialising(station, device, direction, left_by(station, device, voltage))
+def _calibrate(station: Station, spec: wire.Calibrate, taken: Collection[int]) -> wire.Plan:
+    """taken: stages whose trains are there already. The energy: of trains at their full length, the ways between them,
+    and the gains of others."""
+    expected = calibration.plan(spec, station.read_time)
+    device, total, pulses, seconds = spec.device, Estimate(), expected.pulses, expected.rig_time
+    for stage, (direction, voltage) in enumerate(calibration.trains_of(spec), start=1):
+        train = applied(station, device, voltage, spec.width, spec.max_train)
+        train += initialising(station, device, -direction, left_by(station, device, voltage))
+        if stage not in taken:
+            total += train
+        else:
+            pulses, seconds = pulses - round(train.pulses), seconds - train.rig_time(station)
     middle = float(np.median(spec.voltages))
     for other in spec.others:
         total += applied(station, other, middle, spec.width, spec.gain_pulses)
-    return total.energy
+    return wire.Plan(
+        total=expected.stages - len(taken),
+        pulses=max(0, pulses),
+        rig_time=max(0.0, seconds),
+        energy=total.energy,
+        risks=(*_timing(spec.width), "an upper bound: a train ends once it is saturated"),
+    )
 
 
 def _of(station: Station, total: int, visited: Iterable[str], expected: Estimate, risks: Iterable[str]) -> wire.Plan:

@@ -26,6 +26,7 @@ from rheostatd.executor.requests import check_calibrate, check_initialise, check
 from rheostatd.executor.staged import recorded
 from rheostatd.executor.staged_run import StagedRun
 from rheostatd.executor.station import Station
+from rheostatd.executor.taken_trains import taken_trains
 from rheostatd.executor.train import TrainRun
 from rheostatd.journal.blocks import EVENT, joined, trace_arrays
 
@@ -118,13 +119,14 @@ def _prepare(station: Station, command: messages.Run, arrays: wire.Arrays) -> _P
         case wire.Calibrate():
             check_calibrate(station, spec)
             job = Job(station, job_id, 2 * len(spec.voltages) + 1 + len(spec.others))
-            return _Prepared(job, CalibrateRun(job, spec), (spec.device, *spec.others))
+            taken = taken_trains(station, spec, command.origin.continues)
+            return _Prepared(job, CalibrateRun(job, spec, taken), (spec.device, *spec.others))
         case _ if is_staged(spec):
             kind = staged(spec)
             kind.check(station)
             job = Job(station, job_id, kind.total, kind.devices)
-            taken = recorded(station, kind, command.origin.continues)
-            return _Prepared(job, StagedRun(job, kind, taken), kind.devices, kind.told())
+            complete = recorded(station, kind, command.origin.continues)
+            return _Prepared(job, StagedRun(job, kind, complete), kind.devices, kind.told())
         case _:
             raise RequestError(f"jobs of the kind {type(spec).__name__} are not served")
 

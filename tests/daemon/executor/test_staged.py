@@ -16,6 +16,9 @@ from rheostat_hal import bench
 from rheostat_hal.virtual.faults import DeviceFault
 from rheostat_hal.virtual.parts import VirtualInstruments
 from rheostatd import messages
+from rheostatd.executor.calibration import fit
+from rheostatd.executor.taken_trains import taken_trains
+from rheostatd.journal.pulses import PulseRecord
 from tests.daemon.executor.test_stopping import emergency
 
 pytestmark = pytest.mark.timeout(120)
@@ -60,6 +63,17 @@ def spoiled(kit: Any) -> Iterator[Callable[[DeviceFault], Any]]:
     yield start
     for instruments in started:
         instruments.close()
+
+
+class Recorded:
+    """What of a station a record alone can be: it is asked in this thread."""
+
+    def __init__(self, record: PulseRecord) -> None:
+        self.ledger: Any = self
+        self.record = record
+
+    def ask(self, question: Callable[..., Any], *values: Any) -> Any:
+        return question(self.record, *values)
 
 
 def rebuilt(kit: Any, *job_ids: str) -> list[tuple[messages.Finished, wire.Arrays]]:
@@ -331,6 +345,36 @@ def test_a_job_goes_on_where_two_before_it_were_stopped(executor: Any, kit: Any)
         if code not in BROKEN_OFF
     ]  # fmt: skip
     assert sorted(complete) == list(range(16))
+
+
+def test_a_calibration_goes_on_with_the_trains_that_another_has_measured(executor: Any, kit: Any) -> None:
+    spec = wire.Calibrate(device="A1", others=("A2",), voltages=(1.0, 2.0, 4.0, 7.0), max_train=60)
+    executor.run("a", spec)
+    executor.until(messages.Progress, lambda report: report.done >= 4)
+    executor.send(messages.Cancel("a"))
+    first, _ = executor.finished("a")
+    assert first.state is JobState.CANCELLED
+    origin = messages.Origin(continues=("a",))
+    executor.send(messages.Dry(1, spec, origin=origin))
+    plan = executor.until(messages.Planned)[0].plan
+    executor.send(messages.Run("b", spec, origin=origin))
+    second, result = executor.finished("b")
+    assert second.state is JobState.DONE, second.error
+    assert (second.totals.done, second.totals.total) == (10, 10)
+    assert second.provenance["continues"] == ["a"]
+    record = kit.record()
+    measured = {job: record.outcomes(job)["target"].tolist() for job in "ab"}
+    assert len(measured["a"]) >= 3
+    assert sorted(measured["a"] + measured["b"]) == list(range(1, 9))
+    assert plan.total == 10 - len(measured["a"])
+    assert second.totals.pulses <= plan.pulses
+    # the readings of both jobs, fitted together, are the table: as the same trains would have been in one job
+    station: Any = Recorded(record)
+    trains = {**taken_trains(station, spec, ["a"]), **taken_trains(station, spec, ["b"])}
+    info = second.table
+    table = fit([trains[stage] for stage in range(1, 9)], spec, info.window, info.noise, version="again", created=0.0)
+    np.testing.assert_array_equal(result["potentiation"], table.potentiation)
+    np.testing.assert_array_equal(result["depression"], table.depression)
 
 
 def test_a_paused_staircase_stands_still_and_an_emergency_stop_ends_it(executor: Any, kit: Any) -> None:
