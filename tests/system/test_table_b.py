@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import rheostat
-from rheostat.figures.characterize import LinearPart, linear_part
+from rheostat.analysis.states import LinearPart, linear_part
 from rheostat.local import LocalDaemon
 from rheostat.results import TrainResult
 
@@ -51,7 +51,7 @@ def states(rig: rheostat.Rig) -> TrainResult:
 def parts(states: TrainResult) -> tuple[LinearPart, LinearPart]:
     """Of potentiation and of depression, uS, without the first cycle, which comes from where the device stood."""
     conductance = 1e6 * states.conductance[0, 1:]
-    return linear_part(conductance[:, :20]), linear_part(conductance[:, 20:])
+    return linear_part(conductance[:, :20], 16), linear_part(conductance[:, 20:], 16)
 
 
 @pytest.mark.parametrize(("direction", "width"), [(0, 81.077), (1, 80.520)], ids=["potentiation", "depression"])

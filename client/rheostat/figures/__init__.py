@@ -1,1 +1,1 @@
-"""What a transfer looks like: plots for print, one report in HTML, and the figures of merit of measured trains."""
+"""What a transfer looks like: plots for print, and one report in HTML."""

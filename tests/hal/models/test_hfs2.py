@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rheostat.figures.characterize import linear_part
+from rheostat.analysis.states import linear_part
 from rheostat_hal import bench
 from rheostat_hal.models import hfs2, rng
 from rheostat_hal.virtual.parts import VirtualInstruments
