@@ -23,29 +23,15 @@ import msgspec
 import numpy as np
 
 from rheostat import results, wire
+from rheostat.columns import SUFFIXES, UNITS, columns, named
 from rheostat.errors import InputError, MissingExtra
 from rheostat.results import Array, Result
 from rheostat.trace import TRACE_FIELDS
 
+__all__ = ["FORMATS", "columns", "format_of", "load", "plain", "save"]
+
 FORMATS = ("csv", "npz", "hdf5")
 VERSION = 1
-UNITS = {
-    "targets": "ohm",
-    "achieved": "ohm",
-    "error": "ohm",
-    "uncertainty": "ohm",
-    "resistance": "ohm",
-    "resistances": "ohm",
-    "potentiation": "ohm",
-    "depression": "ohm",
-    "voltage": "V",
-    "voltages": "V",
-    "width": "s",
-    "rig_time": "s",
-    "wall_time": "s",
-    "energy": "J",
-}
-_SUFFIXES = {"ohm": "_ohm", "V": "_v", "s": "_s", "J": "_j"}
 _ENDINGS = {".csv": "csv", ".npz": "npz", ".h5": "hdf5", ".hdf5": "hdf5"}
 
 
@@ -96,53 +82,6 @@ def format_of(path: Path, given: str | None) -> str:
     return _ENDINGS[path.suffix.lower()]
 
 
-def columns(result: Result) -> dict[str, Array]:
-    """The result as one table, names with units -> columns of equal length; one row a target, reading or table cell."""
-    match result:
-        case results.ProgramResult():
-            return {
-                "index": np.arange(result.targets.size),
-                "device": result.device.reshape(-1),
-                "target_ohm": result.targets.reshape(-1),
-                **_named(result, "achieved error uncertainty"),
-                "outcome": _words(result.outcome),
-                **_named(result, "pulses reads energy rig_time wall_time"),
-            }
-        case results.ReadResult():
-            count = result.readings.shape[1]
-            return {
-                "device": np.repeat(np.array(result.devices), count),
-                "reading": np.tile(np.arange(count), len(result.devices)),
-                "resistance_ohm": result.readings.reshape(-1),
-            }
-        case results.InitialiseResult():
-            return {
-                "device": np.array(result.devices),
-                **_named(result, "achieved"),
-                "outcome": _words(result.outcome),
-                **_named(result, "pulses energy"),
-            }
-        case results.TrainResult():
-            devices, cycles, pulses = result.resistance.shape
-            return {
-                "device": np.repeat(np.array(result.devices), cycles * pulses),
-                "cycle": np.tile(np.repeat(np.arange(cycles), pulses), devices),
-                "pulse": np.tile(np.arange(pulses), devices * cycles),
-                "voltage_v": np.tile(result.voltage, devices * cycles),
-                "width_s": np.tile(result.width, devices * cycles),
-                "resistance_ohm": result.resistance.reshape(-1),
-                "energy_j": result.energy.reshape(-1),
-            }
-        case results.CalibrateResult():
-            voltage, resistance = np.meshgrid(result.voltages, result.resistances, indexing="ij")
-            return {
-                "voltage_v": voltage.reshape(-1),
-                "resistance_ohm": resistance.reshape(-1),
-                **_named(result, "potentiation depression"),
-            }
-    raise InputError(f"a {result.kind} job has no table to export")
-
-
 def plain(value: Any) -> Any:
     """A value as JSON can hold it: arrays as lists, nan and inf as null, structs as objects."""
     if isinstance(value, np.ndarray | np.generic):
@@ -158,18 +97,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
     return value
-
-
-def _named(result: Result, names: str) -> dict[str, Array]:
-    return {_file_name(name): np.asarray(getattr(result, name)).reshape(-1) for name in names.split()}
-
-
-def _words(outcome: Array) -> Array:
-    return np.array([wire.Outcome(int(number)).name.lower() for number in outcome.reshape(-1)])
-
-
-def _file_name(name: str) -> str:
-    return name + _SUFFIXES.get(UNITS.get(name, ""), "")
 
 
 def _about(result: Result) -> str:
@@ -192,10 +119,10 @@ def _contents(result: Result) -> dict[str, tuple[str, Array]]:
     for name, array in result.arrays.items():
         if isinstance(result, results.ProgramResult) and array.ndim == 1:
             array = array.reshape(result.shape)
-        contents[_file_name(name)] = name, array
+        contents[named(name)] = name, array
     for k, trace in enumerate(result.traces.values()):
         for field in TRACE_FIELDS:
-            contents[f"trace_{k}_{_file_name(field)}"] = f"trace_{k}_{field}", getattr(trace, field)
+            contents[f"trace_{k}_{named(field)}"] = f"trace_{k}_{field}", getattr(trace, field)
     return contents
 
 
@@ -252,9 +179,9 @@ def _checked(about: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _wire_name(file_name: str) -> str:
-    for suffix in _SUFFIXES.values():
+    for suffix in SUFFIXES.values():
         stem = file_name.removesuffix(suffix)
-        if stem != file_name and _file_name(_field(stem)) == _field(file_name):
+        if stem != file_name and named(_field(stem)) == _field(file_name):
             return stem
     return file_name
 

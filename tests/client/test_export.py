@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 from rheostat import export, results, targets, wire
 from rheostat.errors import InputError
 from rheostat.trace import TRACE_FIELDS
+from tests.client.synthetic import SPECS, result_of
 
 anything = st.floats(allow_nan=True, allow_infinity=True)
 
@@ -173,3 +175,35 @@ def test_a_train_is_a_table_with_a_row_for_each_pulse(tmp_path) -> None:
     _same(ours, export.load(export.save(ours, tmp_path / "train.h5")))
     assert ours.pulses.tolist() == [12, 12]
     assert "2 devices, 3 x 4 write pulses each" in repr(ours)
+
+
+@pytest.mark.parametrize("kind", list(SPECS))
+@pytest.mark.parametrize("ending", ["npz", "h5"])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(done=st.floats(0.0, 1.0), seed=st.integers(0, 1000))
+def test_what_was_measured_comes_back_whole_or_ended_early(tmp_path, kind, ending, done: float, seed: int) -> None:
+    ours = result_of(kind, done, seed, table="t-1")
+    theirs = export.load(export.save(ours, tmp_path / f"run.{ending}"))
+    assert theirs.provenance == json.loads(json.dumps(ours.provenance))
+    _same(ours, dataclasses.replace(theirs, provenance=ours.provenance))
+
+
+@pytest.mark.parametrize("kind", list(SPECS))
+def test_csv_of_what_was_measured_has_a_row_for_each_reading_pulse_or_cell(tmp_path, kind: str) -> None:
+    ours = result_of(kind)
+    path = export.save(ours, tmp_path / "run.csv")
+    rows = list(csv.DictReader(path.read_text().splitlines()[2:]))
+    sizes = {name: array.size for name, array in ours.arrays.items()}
+    which = {"check_table": "measured", "calibrate": "potentiation"}.get(kind, "resistance")
+    assert len(rows) == sizes[which]
+    assert [float(row[f"{which}_ohm"]) for row in rows] == ours.arrays[which].reshape(-1).tolist()
+
+
+def test_every_array_of_what_was_measured_that_has_a_unit_carries_it(tmp_path) -> None:
+    h5py = pytest.importorskip("h5py")
+    without = {"counts", "outcome", "gain", "gain_error", "expected", "fits"}
+    for kind in SPECS:
+        with h5py.File(export.save(result_of(kind), tmp_path / "run.h5")) as file:
+            units = {name: file[name].attrs["unit"] for name in file if name != "devices_named"}
+        assert {name for name, unit in units.items() if unit == "1"} <= without
+        assert all(name.endswith(("_ohm", "_v", "_a", "_s", "_j")) for name in units if name not in without)
