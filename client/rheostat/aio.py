@@ -10,19 +10,18 @@ A Rig belongs to one event loop; any number of its tasks may wait at once. A can
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine, Generator, Sequence
-from typing import Any, Generic, Self, TypeVar, Unpack, cast
+from typing import Any, Self, TypeVar
 
 from rheostat import address as addresses
-from rheostat import specs, talk, wire
+from rheostat import talk, wire
+from rheostat.aiojob import Job
 from rheostat.aiolink import Links
+from rheostat.aiosender import Sender
 from rheostat.errors import RheostatError
 from rheostat.follow import QUIET, Follower
 from rheostat.link import emergency_address
-from rheostat.results import CalibrateResult, InitialiseResult, ProgramResult, ReadResult, Result, TrainResult
-from rheostat.trace import Trace
 
 T = TypeVar("T")
-R = TypeVar("R", bound=Result)
 
 __all__ = ["Job", "Rig", "connect", "emergency_stop"]
 
@@ -87,7 +86,7 @@ async def drive(links: Links, conversation: talk.Talk[T]) -> T:
         return value
 
 
-class Rig:
+class Rig(Sender):
     """As `rheostat.client.Rig`; every method is awaited."""
 
     def __init__(self, links: Links, status: wire.Status) -> None:
@@ -117,46 +116,6 @@ class Rig:
     async def devices(self) -> tuple[wire.Device, ...]:
         return await self._do(talk.devices())
 
-    async def program(
-        self, targets: Any, devices: Any = None, *, wait: bool = False, **options: Unpack[specs.ProgramOptions]
-    ) -> Job[ProgramResult]:
-        """As `rheostat.client.Rig.program`, which describes the options."""
-        return await self._submit(specs.program(targets, devices, **options), wait)
-
-    async def plan(self, targets: Any, devices: Any = None, **options: Unpack[specs.ProgramOptions]) -> wire.Plan:
-        return await self._do(talk.plan(await self._do(specs.program(targets, devices, **options))))
-
-    async def read(
-        self, devices: Any = None, readings: int = 1, *, wait: bool = False, **options: Unpack[specs.JobOptions]
-    ) -> Job[ReadResult]:
-        return await self._submit(specs.read(devices, readings, **options), wait)
-
-    async def initialise(
-        self,
-        devices: Any,
-        state: str,
-        max_pulses: int = 2000,
-        *,
-        wait: bool = False,
-        **options: Unpack[specs.JobOptions],
-    ) -> Job[InitialiseResult]:
-        return await self._submit(specs.initialise(devices, state, max_pulses, **options), wait)
-
-    async def train(
-        self, devices: Any, voltages: Any, widths: Any, cycles: int = 1, *, wait: bool = False, **options: Any
-    ) -> Job[TrainResult]:
-        """As `rheostat.client.Rig.train`, which describes the options."""
-        return await self._submit(specs.train(devices, voltages, widths, cycles, **options), wait)
-
-    async def calibrate(
-        self, device: str, others: Any = (), *, wait: bool = False, **options: Any
-    ) -> Job[CalibrateResult]:
-        """As `rheostat.client.Rig.calibrate`, which describes the options."""
-        return await self._submit(specs.calibrate(device, others, **options), wait)
-
-    async def plan_calibration(self, device: str, others: Any = (), **options: Any) -> wire.Plan:
-        return await self._do(talk.plan(await self._do(specs.calibrate(device, others, **options))))
-
     async def jobs(self, limit: int = 50, states: Sequence[wire.JobState | str] = ()) -> tuple[wire.Job, ...]:
         return await self._do(talk.jobs(limit, states))
 
@@ -185,7 +144,7 @@ class Rig:
     def events(self, after: int | None = None) -> AsyncIterator[wire.Event]:
         return self._follow(None, after)
 
-    async def _do(self, conversation: talk.Talk[T]) -> T:
+    async def _do(self, conversation: talk.Talk[T], /) -> T:
         return await drive(self._links, conversation)
 
     async def _submit(self, conversation: talk.Talk[talk.Submission], wait: bool) -> Job[Any]:
@@ -215,42 +174,6 @@ class Rig:
                     yield event
         finally:
             socket.close(0)
-
-
-class Job(Generic[R]):
-    """As `rheostat.client.Job`; every method is awaited, `follow` is an async iterator."""
-
-    def __init__(self, rig: Rig, job_id: str, submission: talk.Submission | None = None) -> None:
-        self.id = job_id
-        self._rig = rig
-        self._submission = submission
-
-    def __repr__(self) -> str:
-        return f"<aio.Job {self.id} at {self._rig.address}>"
-
-    async def progress(self) -> wire.Job:
-        return await self._rig._do(talk.job(self.id))
-
-    def follow(self, after: int | None = None) -> AsyncIterator[wire.Event]:
-        return self._rig._follow(self.id, after)
-
-    async def wait(self, timeout: float | None = None) -> wire.Job:
-        return await self._rig._do(talk.wait(self.id, timeout))
-
-    async def result(self, timeout: float | None = None, partial: bool = False) -> R:
-        return cast("R", await self._rig._do(talk.result(self.id, timeout, partial, self._submission)))
-
-    async def trace(self, device: str) -> Trace:
-        return await self._rig._do(talk.trace(self.id, device))
-
-    async def cancel(self) -> None:
-        await self._rig._do(talk.change(wire.Cancel(job_id=self.id)))
-
-    async def pause(self) -> None:
-        await self._rig._do(talk.change(wire.Pause(job_id=self.id)))
-
-    async def resume(self) -> None:
-        await self._rig._do(talk.change(wire.Resume(job_id=self.id)))
 
 
 async def emergency_stop(endpoint: str, reason: str = "", timeout: float = 5.0) -> None:

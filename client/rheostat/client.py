@@ -5,26 +5,43 @@ Threads: a Rig and its Jobs may be used from any number of threads at once; one 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self, TypeVar, Unpack
+from collections.abc import Iterator, Sequence
+from typing import Any, Self, TypeVar
 
 from rheostat import address as addresses
-from rheostat import specs, talk, wire
+from rheostat import talk, wire
 from rheostat.errors import RheostatError
 from rheostat.follow import QUIET, Follower
 from rheostat.job import Job
 from rheostat.link import Links, emergency_address
-from rheostat.results import CalibrateResult, InitialiseResult, ProgramResult, ReadResult, Result, TrainResult
-from rheostat.targets import WeightMapping
+from rheostat.results import (
+    CalibrateResult,
+    CheckTableResult,
+    IdenticalPulsesResult,
+    InitialiseResult,
+    IvLoopsResult,
+    ProgramResult,
+    ReadResult,
+    Result,
+    RetentionResult,
+    StaircaseResult,
+    TrainResult,
+)
+from rheostat.sender import Sender
 
 __all__ = [
     "CalibrateResult",
+    "CheckTableResult",
+    "IdenticalPulsesResult",
     "InitialiseResult",
+    "IvLoopsResult",
     "Job",
     "ProgramResult",
     "ReadResult",
     "Result",
+    "RetentionResult",
     "Rig",
+    "StaircaseResult",
     "TrainResult",
     "connect",
 ]
@@ -65,8 +82,8 @@ def drive(links: Links, conversation: talk.Talk[T]) -> T:
         return value
 
 
-class Rig:
-    """A daemon and what it owns. Made by `connect`."""
+class Rig(Sender):
+    """A daemon and what it owns. Made by `connect`. The jobs it can be asked for: `rheostat.sender.Sender`."""
 
     def __init__(self, links: Links, status: wire.Status) -> None:
         self._links = links
@@ -97,132 +114,6 @@ class Rig:
     def devices(self) -> tuple[wire.Device, ...]:
         """Every device of the bench, with its window and last reading (ohm)."""
         return self._do(talk.devices())
-
-    def program(
-        self,
-        targets: Any,
-        devices: Any = None,
-        *,
-        unit: str = "ohm",
-        mapping: WeightMapping | None = None,
-        scheme: str = "ffp",
-        tolerance: Any = None,
-        parameters: Mapping[str, float] | None = None,
-        confidence: float = 0.95,
-        order: str = "given",
-        max_pulses: int = 2000,
-        table: str | None = None,
-        traces: Sequence[str] = (),
-        priority: int = 0,
-        label: str = "",
-        job_id: str | None = None,
-        wait: bool = False,
-    ) -> Job[ProgramResult]:
-        """Brings devices to target resistances; the Job's result has the shape of the targets.
-
-        targets: numbers in `unit` ("ohm", "kohm", "S", "uS", ...), or weights with a `mapping`; a numpy array, nested
-            list or torch tensor of any shape.
-        devices: one name; an array of names that broadcasts to the targets; or a list that is dealt to the targets in
-            turn. None: all devices of the bench in turn.
-        tolerance: half the width of the accepted band: a number or an array like the targets, always ohm; or text with
-            a unit, "20 uS". None: half a level of the window (of 512, unless the bench says otherwise).
-        parameters: settings of the scheme by name.
-        order: in which several targets of one device are visited: "given", or as one "sweep" through the window.
-        max_pulses: for one target. table: version of the feedforward table; None: the newest that fits.
-        traces: devices whose every pulse and reading comes back. priority: higher first.
-        job_id: your own; the same job sent again under one id runs once.
-        wait: return when the job has ended.
-        Raises InputError before anything is sent, RequestRefused when the daemon says no.
-        """
-        submission = specs.program(
-            targets,
-            devices,
-            unit=unit,
-            mapping=mapping,
-            scheme=scheme,
-            tolerance=tolerance,
-            parameters=parameters,
-            confidence=confidence,
-            order=order,
-            max_pulses=max_pulses,
-            table=table,
-            traces=traces,
-            priority=priority,
-            label=label,
-            job_id=job_id,
-        )
-        return self._submit(submission, wait)
-
-    def plan(self, targets: Any, devices: Any = None, **options: Unpack[specs.ProgramOptions]) -> wire.Plan:
-        """What `program` with the same arguments would do: targets, pulses and rig time expected, risks in words."""
-        return self._do(talk.plan(self._do(specs.program(targets, devices, **options))))
-
-    def read(
-        self, devices: Any = None, readings: int = 1, *, wait: bool = False, **options: Unpack[specs.JobOptions]
-    ) -> Job[ReadResult]:
-        """Reads devices (None: all), each `readings` times in one routing."""
-        return self._submit(specs.read(devices, readings, **options), wait)
-
-    def initialise(
-        self,
-        devices: Any,
-        state: str,
-        max_pulses: int = 2000,
-        *,
-        wait: bool = False,
-        **options: Unpack[specs.JobOptions],
-    ) -> Job[InitialiseResult]:
-        """Brings devices (None: all) to one end of the window in closed loop: "HRS" or "LRS"."""
-        return self._submit(specs.initialise(devices, state, max_pulses, **options), wait)
-
-    def train(
-        self,
-        devices: Any,
-        voltages: Any,
-        widths: Any,
-        cycles: int = 1,
-        *,
-        measure: str = "states",
-        wait: bool = False,
-        **options: Unpack[specs.JobOptions],
-    ) -> Job[TrainResult]:
-        """Applies the same write pulses to each device, `cycles` times over, and reads after each of them.
-
-        voltages: (n,) V, positive potentiates; widths: (n,) s, or one for all; measure: "states" or "energy", where
-        the source cannot measure both in one run.
-        """
-        return self._submit(specs.train(devices, voltages, widths, cycles, measure=measure, **options), wait)
-
-    def calibrate(
-        self,
-        device: str,
-        others: Any = (),
-        *,
-        voltages: Sequence[float] | None = None,
-        width: float | None = None,
-        max_train: int | None = None,
-        gain_pulses: int | None = None,
-        wait: bool = False,
-        **options: Unpack[specs.JobOptions],
-    ) -> Job[CalibrateResult]:
-        """Measures dR(V, R) on `device` in full, and the gain of `others` (names, or "all") from a few pulses each.
-
-        voltages: V, positive; width: s; max_train: write pulses of one train; gain_pulses: for each other device.
-        """
-        submission = specs.calibrate(
-            device,
-            others,
-            voltages=voltages,
-            width=width,
-            max_train=max_train,
-            gain_pulses=gain_pulses,
-            **options,
-        )
-        return self._submit(submission, wait)
-
-    def plan_calibration(self, device: str, others: Any = (), **options: Any) -> wire.Plan:
-        """What `calibrate` with the same arguments would do, and the rig time it would take."""
-        return self._do(talk.plan(self._do(specs.calibrate(device, others, **options))))
 
     def jobs(self, limit: int = 50, states: Sequence[wire.JobState | str] = ()) -> tuple[wire.Job, ...]:
         """Snapshots of the latest jobs, of those in `states` if any are named."""
@@ -264,7 +155,7 @@ class Rig:
         """Every event from now on (or after that sequence number), without end."""
         return self._follow(None, after)
 
-    def _do(self, conversation: talk.Talk[T]) -> T:
+    def _do(self, conversation: talk.Talk[T], /) -> T:
         return drive(self._links, conversation)
 
     def _submit(self, conversation: talk.Talk[talk.Submission], wait: bool) -> Job[Any]:

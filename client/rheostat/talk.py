@@ -12,7 +12,9 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from rheostat import results, wire
+import msgspec
+
+from rheostat import results, units, wire
 from rheostat.errors import (
     DaemonUnavailable,
     InputError,
@@ -53,13 +55,13 @@ Talk = Generator[Call, Answer, T]
 class Submission:
     """A job as sent: what is needed to send it again, and to give its result the shape of its targets."""
 
-    request: wire.Submit
+    request: wire.Submit | wire.Again
     arrays: wire.Arrays
     targets: Targets | None = None
 
     @property
     def traced(self) -> tuple[str, ...]:
-        spec = self.request.spec
+        spec = self.request.spec if isinstance(self.request, wire.Submit) else None
         return spec.traces if isinstance(spec, wire.Program) else ()
 
 
@@ -136,10 +138,14 @@ def submit(submission: Submission) -> Talk[wire.Job]:
 
 def plan(submission: Submission) -> Talk[wire.Plan]:
     """What the job would do; nothing is done."""
-    request = submission.request
-    dry = wire.Submit(job_id=request.job_id, spec=request.spec, priority=request.priority, dry_run=True)
+    dry = msgspec.structs.replace(submission.request, dry_run=True)
     reply, _ = yield from ask(dry, wire.Plan, submission.arrays, patience=SLOW)
     return reply
+
+
+def planned(conversation: Talk[Submission]) -> Talk[wire.Plan]:
+    """What the job that a conversation makes would do."""
+    return (yield from plan((yield from conversation)))
 
 
 def wait(job_id: str, timeout: float | None = None, clock: Clock = time.monotonic) -> Talk[wire.Job]:
@@ -157,7 +163,9 @@ def wait(job_id: str, timeout: float | None = None, clock: Clock = time.monotoni
         if reply.state.final:
             return reply
         if clock() >= end:
-            raise WaitTimeout(f"job {job_id} is {reply.state} after {timeout:g} s ({reply.done} of {reply.total} done)")
+            goes_on = "" if reply.due is None else f"; it goes on at {units.time_of_day(reply.due)}"
+            done = f"{reply.done} of {reply.total} done"
+            raise WaitTimeout(f"job {job_id} is {reply.state} after {timeout:g} s ({done}{goes_on})")
 
 
 def result(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import time
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ def engineering(value: float, unit: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time for people: 0.8 s, 3 min 20 s, 7 h 24 min."""
+    """A time for people: 0.8 s, 3 min 20 s, 7 h 24 min, 5 d 3 h."""
     if not np.isfinite(seconds):
         return "?"
     if seconds < 60:
@@ -91,4 +92,14 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def time_of_day(unix: float, now: float | None = None) -> str:
+    """A moment for people: "14:05", with its date unless that is today's; `now`: unix time, s."""
+    then, today = time.localtime(unix), time.localtime(now)
+    same = then[:3] == today[:3]
+    return time.strftime("%H:%M" if same else "%H:%M on %Y-%m-%d", then)

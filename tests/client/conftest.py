@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import zmq
 
 from rheostat import wire
+from tests.client.synthetic import arrays_of, reply_of
 
 WINDOW = (740.0, 880.0)
 NAMES = tuple(f"{card}{place}" for card in "ABCDEF" for place in "1234")
@@ -22,16 +24,19 @@ class StandIn:
     """Answers requests in a thread. `silent`: requests still to be swallowed; `seen`: what came, in order.
 
     Jobs end after `takes` s: each target is achieved 0.01 ohm too high, the last one of several is not verified; or
-    they failed before they did anything, with the words of `fails`.
+    they failed before they did anything, with the words of `fails`. `due`: meanwhile they wait for that moment.
     """
 
-    def __init__(self, port: int = 0, takes: float = 0.0, fails: str | None = None) -> None:
+    def __init__(self, port: int = 0, takes: float = 0.0, fails: str | None = None, due: float | None = None) -> None:
         self.silent = 0
         self.fails = fails
         self.takes = takes
+        self.due = due
         self.seen: list[wire.Request] = []
         self.garbage = False
         self.pid = 4242
+        self.rng = np.random.default_rng(2025)
+        self.tables: tuple[wire.TableInfo, ...] = ()
         self.jobs: dict[str, tuple[wire.Submit, wire.Arrays, float]] = {}
         self.cancelled: set[str] = set()
         self.events: list[wire.Event] = []
@@ -98,8 +103,16 @@ class StandIn:
             case wire.ListDevices():
                 listed = (wire.Device(name=n, kind="tio2x-4t", channels={"T1": "1101"}, window=WINDOW) for n in NAMES)
                 return wire.DeviceList(devices=tuple(listed)), {}
-            case wire.Submit(dry_run=True):
-                return wire.Plan(total=len(arrays["targets"]), pulses=10, rig_time=8.0, energy=0.1, risks=()), {}
+            case wire.Submit(dry_run=True) | wire.Again(dry_run=True):
+                total = len(arrays.get("targets", ())) or 7
+                return wire.Plan(total=total, pulses=10, rig_time=8.0, energy=0.1, risks=()), {}
+            case wire.Again(job_id=job_id, of=of) if of in self.jobs:
+                earlier, given, _ = self.jobs[of]
+                again = wire.Submit(job_id=job_id, spec=earlier.spec)
+                self.jobs.setdefault(job_id, (again, given, time.monotonic()))
+                return self._job(job_id), {}
+            case wire.ListTables():
+                return wire.TableList(tables=self.tables), {}
             case wire.Submit(job_id=job_id):
                 self.jobs.setdefault(job_id, (request, arrays, time.monotonic()))
                 return self._job(job_id), {}
@@ -143,23 +156,28 @@ class StandIn:
 
     def _job(self, job_id: str) -> wire.Job:
         submit, arrays, since = self.jobs[job_id]
-        state = wire.JobState.RUNNING if time.monotonic() - since < self.takes else wire.JobState.DONE
+        meanwhile = wire.JobState.RUNNING if self.due is None else wire.JobState.WAITING
+        state = meanwhile if time.monotonic() - since < self.takes else wire.JobState.DONE
         if job_id in self.cancelled:
             state = wire.JobState.CANCELLED
         if self.fails and state.final:
             return wire.Job(job_id=job_id, kind="program", state=wire.JobState.FAILED, total=1, error=self.fails)
         total = len(arrays.get("targets", submit.spec.devices if hasattr(submit.spec, "devices") else ()))
-        kind = type(submit.spec).__name__.lower()
+        kind = str(msgspec.to_builtins(submit.spec)["op"])
         done = total if state.final else 0
-        if kind == "train":
-            return wire.Job(job_id=job_id, kind=kind, state=state, total=total, done=done, outcomes={"applied": done})
         outcomes = {"verified": done - (done > 1), **({"not_converged": 1} if done > 1 else {})}
-        return wire.Job(job_id=job_id, kind=kind, state=state, total=total, done=done, outcomes=outcomes)
+        if kind != "program":
+            outcomes = {"applied" if kind == "train" else "verified": done}
+        due = self.due if state is wire.JobState.WAITING else None
+        return wire.Job(job_id=job_id, kind=kind, state=state, total=total, done=done, outcomes=outcomes, due=due)
 
     def _result(self, job_id: str) -> tuple[Any, wire.Arrays]:
         submit, given, _ = self.jobs[job_id]
         if self.fails:
             return wire.Result(job=self._job(job_id), devices=("A1",), provenance={}), {}
+        if not isinstance(submit.spec, wire.Program):
+            told = reply_of(submit.spec)
+            return msgspec.structs.replace(told, job=self._job(job_id)), arrays_of(submit.spec, self.rng)
         n = len(given["targets"])
         outcome = np.full(n, wire.Outcome.VERIFIED, dtype=np.uint8)
         if n > 1:
@@ -175,7 +193,6 @@ class StandIn:
             "rig_time": np.full(n, 1.5),
             "wall_time": np.full(n, 0.01),
         }
-        assert isinstance(submit.spec, wire.Program)
         return wire.Result(job=self._job(job_id), devices=submit.spec.devices, provenance={"seed": 2025}), arrays
 
 

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 import rheostat
-from rheostat import client, errors, wire
+from rheostat import aiosender, client, errors, sender, wire
 
 
 def test_the_twin_has_every_public_method_of_the_sync_client() -> None:
-    for ours, twin in ((client.Rig, rheostat.aio.Rig), (client.Job, rheostat.aio.Job)):
-        public = {name for name in vars(ours) if not name.startswith("_")}
-        assert public == {name for name in vars(twin) if not name.startswith("_")}
+    twins = (client.Rig, rheostat.aio.Rig), (client.Job, rheostat.aio.Job), (sender.Plans, aiosender.Plans)
+    for ours, twin in twins:
+        public = {name for name in dir(ours) if not name.startswith("_")}
+        assert public == {name for name in dir(twin) if not name.startswith("_")}
 
 
 def test_a_program_job_keeps_shapes(stand_in) -> None:
@@ -90,3 +91,24 @@ def test_events_are_followed_to_the_end(stand_in) -> None:
             return names
 
     assert asyncio.run(main()) == ["job.started", "job.progress", "job.finished"]
+
+
+def test_measuring_jobs_are_planned_sent_and_repeated(stand_in) -> None:
+    async def main(address: str) -> None:
+        async with rheostat.aio.connect(address) as rig:
+            assert (await rig.plans.staircase("A1", cycles=2)).total == 7
+            assert await rig.jobs() == ()
+            job = await rig.staircase("A1", cycles=2)
+            result = await job.result()
+            assert len(result.sweeps("A1", -1)) == 2
+            again = await rig.repeat(job, wait=True)
+            assert (await again.result()).counts.shape == (1, 2, 2)
+            for sent in (
+                await rig.iv_loops("A1", 3.0, loops=1),
+                await rig.identical_pulses("A1", [1.0], repetitions=1),
+                await rig.retention("A1", [10.0]),
+                await rig.check_table("A1"),
+            ):
+                assert (await sent.result()).devices == ("A1",)
+
+    asyncio.run(main(stand_in().address))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -76,3 +78,13 @@ def test_a_quantity_is_a_number_and_its_unit(text: str, number: float, unit: str
 def test_what_is_no_quantity_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(UnitError, match="'20 uS'"):
         units.split(text)
+
+
+def test_long_times_are_told_in_days() -> None:
+    assert [units.duration(hours * 3600.0) for hours in (47, 48, 123)] == ["47 h 0 min", "2 d 0 h", "5 d 3 h"]
+
+
+def test_a_moment_has_its_date_unless_that_is_todays() -> None:
+    noon = time.mktime((2026, 11, 25, 12, 0, 0, 0, 0, -1))
+    assert units.time_of_day(noon + 7500.0, noon) == "14:05"
+    assert units.time_of_day(noon + 24 * 3600.0, noon) == "12:00 on 2026-11-26"
