@@ -1,97 +1,18 @@
-"""The commands that act, and the list of all. A command takes the parsed options and returns the exit status."""
+"""The commands that act on jobs and the rig, and the list of all: each takes the parsed options and returns the exit
+status."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable
-from typing import Any
 
-from rheostat import address, units, wire
-from rheostat.cli import given, show
-from rheostat.cli.follow import job_command, watch
+from rheostat import address
+from rheostat.cli import ask, show
+from rheostat.cli.follow import watch
 from rheostat.cli.look import devices, jobs, rig_of, status, tables
-from rheostat.client import Rig, emergency_stop
-from rheostat.errors import InputError, RheostatError
-from rheostat.export import format_of, plain, save
-from rheostat.targets import WeightMapping
-
-
-def program(options: Namespace) -> int:
-    wanted = given.targets(options.targets, options.file, options.key)
-    named = given.names(options.devices)
-    unit = options.unit or wanted.unit or "ohm"
-    _check_out(options)
-    with rig_of(options) as rig:
-        mapping = _mapping(rig, options) if unit == units.WEIGHT else None
-        arguments: dict[str, Any] = {
-            "unit": unit,
-            "mapping": mapping,
-            "scheme": options.scheme,
-            "tolerance": options.tolerance,
-            "parameters": given.parameters(options.param),
-            "confidence": options.confidence,
-            "order": options.order,
-            "max_pulses": options.max_pulses,
-            "table": options.table,
-            "traces": given.names(options.trace) or (),
-            "priority": options.priority,
-            "label": options.label,
-        }
-        chosen = named if options.devices else wanted.devices
-        if options.dry_run:
-            return _plan(rig.plan(wanted.targets, chosen, **arguments), options)
-        return job_command(rig.program(wanted.targets, chosen, **arguments), options)
-
-
-def _mapping(rig: Rig, options: Namespace) -> WeightMapping:
-    from rheostat.weights.mapping import Mapping
-
-    windows = {device.window for device in rig.devices()}
-    if len(windows) != 1:
-        raise InputError("weights need devices of one window; this bench has several: give targets in ohm")
-    return Mapping(window=windows.pop(), levels=options.levels, weight_range=options.range)
-
-
-def read(options: Namespace) -> int:
-    _check_out(options)
-    with rig_of(options) as rig:
-        job = rig.read(given.names(options.devices), options.readings, priority=options.priority, label=options.label)
-        return job_command(job, options, always=True)
-
-
-def calibrate(options: Namespace) -> int:
-    _check_out(options)
-    others: Any = "all" if options.others == "all" else given.names(options.others) or ()
-    details = {
-        "voltages": given.numbers(options.voltages, "--voltages") if options.voltages else None,
-        "width": options.width,
-        "max_train": options.max_train,
-        "gain_pulses": options.gain_pulses,
-    }
-    with rig_of(options) as rig:
-        if options.dry_run:
-            return _plan(rig.plan_calibration(options.device, others, **details), options)
-        common = {"priority": options.priority, "label": options.label}
-        return job_command(rig.calibrate(options.device, others, **details, **common), options)
-
-
-def initialise(options: Namespace) -> int:
-    _check_out(options)
-    with rig_of(options) as rig:
-        chosen = given.names(options.devices)
-        common = {"priority": options.priority, "label": options.label}
-        return job_command(rig.initialise(chosen, options.state, options.max_pulses, **common), options)
-
-
-def train(options: Namespace) -> int:
-    _check_out(options)
-    voltages = given.numbers(options.voltages, "--voltages")
-    widths = given.numbers(options.widths, "--widths")
-    with rig_of(options) as rig:
-        chosen = given.names(options.devices)
-        common = {"priority": options.priority, "label": options.label}
-        job = rig.train(chosen, voltages, widths, options.cycles, measure=options.measure, **common)
-        return job_command(job, options)
+from rheostat.client import emergency_stop
+from rheostat.errors import RheostatError
+from rheostat.export import format_of, save
 
 
 def export(options: Namespace) -> int:
@@ -161,36 +82,21 @@ def recover(options: Namespace) -> int:
     return 0
 
 
-def _plan(planned: wire.Plan, options: Namespace) -> int:
-    if options.json:
-        named = plain(planned)
-        named["energy_j"], named["rig_time_s"] = named.pop("energy"), named.pop("rig_time")
-        show.dump(named)
-    else:
-        show.plan(planned)
-    return 0
-
-
-def _check_out(options: Namespace) -> None:
-    """A wrong ending is said before the rig works for hours."""
-    if options.out:
-        from pathlib import Path
-
-        path = Path(options.out)
-        format_of(path, None)
-        if not path.parent.is_dir():
-            raise InputError(f"--out {path}: there is no folder {path.parent}")
-
-
 COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "status": status,
     "devices": devices,
     "tables": tables,
-    "program": program,
-    "read": read,
-    "calibrate": calibrate,
-    "initialise": initialise,
-    "train": train,
+    "program": ask.program,
+    "read": ask.read,
+    "initialise": ask.initialise,
+    "iv-loops": ask.iv_loops,
+    "identical-pulses": ask.identical_pulses,
+    "calibrate": ask.calibrate,
+    "check-table": ask.check_table,
+    "staircase": ask.staircase,
+    "train": ask.train,
+    "retention": ask.retention,
+    "repeat": ask.repeat,
     "jobs": jobs,
     "watch": watch,
     "export": export,

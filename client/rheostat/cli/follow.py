@@ -11,6 +11,7 @@ from rheostat.cli.look import rig_of
 from rheostat.client import Job
 from rheostat.errors import JobFailed, RequestRefused, WaitTimeout
 from rheostat.export import save
+from rheostat.results import CheckTableResult, Result
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
 AS_ASKED = {"verified", "applied"}  # outcomes of targets, of trains
@@ -43,7 +44,7 @@ def job_command(job: Job[Any], options: Namespace, always: bool = False) -> int:
         show.dump(show.result_json(result))
     else:
         show.result(result)
-    return _status(result.job)
+    return status_of(result)
 
 
 def watch(options: Namespace) -> int:
@@ -51,7 +52,7 @@ def watch(options: Namespace) -> int:
     with rig_of(options) as rig:
         job_id = options.job or rig.status().running
         if job_id is None:
-            live = rig.jobs(1, (wire.JobState.PAUSED, wire.JobState.QUEUED))
+            live = rig.jobs(1, (wire.JobState.PAUSED, wire.JobState.QUEUED)) or rig.jobs(1, (wire.JobState.WAITING,))
             if not live:
                 show.dump(None) if options.json else show.say("no job runs, and none is queued")
                 return OK
@@ -73,8 +74,13 @@ def watch(options: Namespace) -> int:
 
 def _attend(job: Job[Any], bars: bool) -> None:
     with show.bar(f"job {job.id}", bars) as bar:
+        if bar.shown:
+            bar.show(job.progress())
         for event in job.follow():
-            bar.update(event.data)
+            if bar.shown and event.data.get("state") == wire.JobState.WAITING:
+                bar.show(job.progress())  # which tells when it goes on
+            else:
+                bar.update(event.data)
 
 
 def _interrupted(job: Job[Any], cancel: bool) -> int:
@@ -103,6 +109,12 @@ def _without_result(job: Job[Any], options: Namespace) -> int:
 def _say_end(ended: wire.Job) -> None:
     counts = show.outcomes(ended.outcomes) or f"{ended.done} of {ended.total} done"
     show.say(f"{show.ending(ended)}; {counts}")
+
+
+def status_of(result: Result) -> int:
+    """The exit status of a job with this result: a table that does not fit is not as asked."""
+    misfit = isinstance(result, CheckTableResult) and not result.fits.all()
+    return FAILED if misfit else _status(result.job)
 
 
 def _status(ended: wire.Job) -> int:

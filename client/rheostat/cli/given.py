@@ -13,6 +13,7 @@ import numpy as np
 from rheostat.errors import InputError
 
 _COLUMN = "target"
+_SECONDS = {"min": 60.0, "h": 3600.0, "d": 86400.0, "s": 1.0}
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,18 @@ def numbers(text: str, what: str) -> list[float]:
     except ValueError as error:
         wrong = next(word for word in text.split(",") if word.strip() and not _is_number(word))
         raise InputError(f"{what}: {wrong.strip()!r} is no number") from error
+
+
+def times(text: str) -> list[float]:
+    """ "10,1min,1.5h,7d" -> s. Raises InputError."""
+    found = []
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        unit = next((unit for unit in _SECONDS if word.endswith(unit)), "")
+        number = word.removesuffix(unit).strip()
+        if not _is_number(number):
+            raise InputError(f"--times: {word!r} is no time: write a number, perhaps with {', '.join(_SECONDS)}")
+        found.append(float(number) * _SECONDS.get(unit, 1.0))
+    return found
 
 
 def parameters(pairs: Sequence[str]) -> dict[str, float]:

@@ -88,8 +88,9 @@ def devices(options: Namespace) -> int:
 def tables(options: Namespace) -> int:
     with rig_of(options) as rig:
         known = rig.tables()
+    now = time.time()
     if options.json:
-        show.dump([_table_json(table) for table in known])
+        show.dump([_table_json(table, now) for table in known])
         return 0
     if not known:
         show.say("no feedforward table yet: rheostat calibrate DEVICE --others all --wait")
@@ -101,20 +102,27 @@ def tables(options: Namespace) -> int:
             str(len(table.gains)),
             f"{table.width:g}",
             f"{table.noise:.3f}",
+            f"{units.duration(_age(table, now))} old",
             show.moment(table.created),
         )
         for table in known
     ]
-    headers = ("table", "device", "gains", "width/s", "noise/ohm", "created")
-    show.table(headers, rows, right=("gains", "width/s", "noise/ohm"), spare=("created",))
+    headers = ("table", "device", "gains", "width/s", "noise/ohm", "age", "created")
+    show.table(headers, rows, right=("gains", "width/s", "noise/ohm", "age"), spare=("created",))
     return 0
 
 
-def _table_json(table: wire.TableInfo) -> dict[str, Any]:
+def _age(table: wire.TableInfo, now: float) -> float:
+    """s; none of a table that a daemon's clock dates in the future."""
+    return max(0.0, now - table.created)
+
+
+def _table_json(table: wire.TableInfo, now: float) -> dict[str, Any]:
     return {
         "version": table.version,
         "device": table.device,
         "created": table.created,
+        "age_s": _age(table, now),
         "width_s": table.width,
         "window_ohm": table.window,
         "gains": table.gains,
@@ -140,7 +148,7 @@ def jobs(options: Namespace) -> int:
             job.kind,
             str(job.state),
             f"{job.done}/{job.total}",
-            show.outcomes(job.outcomes) or (job.error or ""),
+            ", ".join(filter(None, (show.outcomes(job.outcomes) or job.error, show.goes_on(job)))),
             str(job.pulses),
             units.duration(job.rig_time),
             show.moment(job.submitted),

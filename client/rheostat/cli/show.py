@@ -17,6 +17,26 @@ from rheostat.results import CalibrateResult, ProgramResult, Result
 ROWS = 32  # of a result on a terminal; files and --json have all
 _LEFT_OUT = ("index", "reads", "rig_time_s", "wall_time_s")  # of a result on a terminal, which is narrow
 _PIPED_WIDTH = 240
+_DIGITS = {  # behind the point
+    "error_ohm": 3,
+    "uncertainty_ohm": 3,
+    "pulses": 1,
+    "spread": 1,
+    "voltage_v": 2,
+    "wall_time_s": 3,
+    "energy_j": 4,
+}
+_COUNTED = {
+    "read": "devices",
+    "initialise": "devices",
+    "train": "devices",
+    "check_table": "devices",
+    "calibrate": "stages",
+    "iv_loops": "loops",
+    "identical_pulses": "trains",
+    "staircase": "sweeps",
+    "retention": "readings",
+}
 _NEEDS_RICH = "tables need rich: pip install 'rheostat[client]' (or ask for --json)"
 
 
@@ -91,10 +111,21 @@ def ending(of: wire.Job) -> str:
     return f"job {of.job_id} {of.state}" + (f": {of.error}" if of.error and of.error != of.state else "")
 
 
-def plan(planned: wire.Plan) -> None:
+def counted(kind: str) -> str:
+    """What `done` and `total` of such a job count."""
+    return _COUNTED.get(kind, "targets")
+
+
+def goes_on(job: wire.Job) -> str:
+    """When a job that waits goes on; nothing of others."""
+    waits = job.state is wire.JobState.WAITING and job.due is not None
+    return f"goes on at {units.time_of_day(job.due or 0.0)}" if waits else ""
+
+
+def plan(planned: wire.Plan, kind: str = "program") -> None:
     facts(
         {
-            "targets": str(planned.total),
+            counted(kind): str(planned.total),
             "write pulses": f"about {planned.pulses}",
             "rig time": f"about {units.duration(planned.rig_time)}",
             **({} if planned.energy is None else {"energy": f"about {units.engineering(planned.energy, 'J')}"}),
@@ -108,7 +139,7 @@ def result(of: Result) -> None:
     if isinstance(of, CalibrateResult):
         say(f"{ending(of.job)}; {of.headline()}; {of.costs()}")
         return
-    cells = columns(of)
+    cells = of.overview() or columns(of)
     count = len(next(iter(cells.values())))
     if sys.stdout.isatty():
         cells = {name: column for name, column in cells.items() if name not in _LEFT_OUT}
@@ -128,7 +159,15 @@ def result_json(of: Result) -> dict[str, Any]:
 def _cell(name: str, value: Any) -> str:
     if not isinstance(value, float):
         return str(value).replace("_", " ") if name == "outcome" else str(value)
-    digits = {"error_ohm": 3, "uncertainty_ohm": 3, "voltage_v": 2, "wall_time_s": 3, "energy_j": 4}
+    digits = {
+        "error_ohm": 3,
+        "uncertainty_ohm": 3,
+        "pulses": 1,
+        "spread": 1,
+        "voltage_v": 2,
+        "wall_time_s": 3,
+        "energy_j": 4,
+    }
     places = digits.get(name, 2 if name.endswith(("_ohm", "_s")) else 3)
     if 0.0 < abs(value) < 0.5 * 10.0 ** (1 - places):  # nanoseconds and picojoules would read as nothing
         return f"{value:.3g}"
@@ -139,6 +178,7 @@ class Bar:
     """A job's progress; without a terminal, nothing."""
 
     def __init__(self, progress: Any, task: Any) -> None:
+        self.shown = progress is not None
         self._progress = progress
         self._task = task
 
@@ -146,10 +186,17 @@ class Bar:
         """`data`: that of a job event."""
         if self._progress is None or "done" not in data:
             return
-        done, pulses = data["done"], data.get("pulses", 0)
-        rig_time = units.duration(data.get("rig_time_s") or 0.0)
-        detail = f"{pulses} pulses, rig time {rig_time}"
-        self._progress.update(self._task, completed=done, total=data.get("total") or None, detail=detail)
+        totals = f"{data.get('pulses', 0)} pulses, rig time {units.duration(data.get('rig_time_s') or 0.0)}"
+        self._update(data["done"], data.get("total"), f"{counted(data.get('kind', ''))}, {totals}")
+
+    def show(self, job: wire.Job) -> None:
+        """A snapshot."""
+        if self._progress is not None:
+            words = goes_on(job) or str(job.state)
+            self._update(job.done, job.total, f"{counted(job.kind)}, {words}")
+
+    def _update(self, done: int, total: int | None, detail: str) -> None:
+        self._progress.update(self._task, completed=done, total=total or None, detail=detail)
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""What can be said after `rheostat`, command by command. Imports argparse only."""
