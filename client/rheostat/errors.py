@@ -173,7 +173,7 @@ def ended_badly(job: Job, empty: bool = False) -> JobFailed:
     why = f": {job.error}" if job.error else ""
     message = f"job {job.job_id} {job.state.value}{why}"
     if not empty:
-        message += f" ({job.done} of {job.total} targets had ended; result(partial=True) gives what it has)"
+        message += f" ({job.done} of {job.total} were done; result(partial=True) gives what it has)"
     return kind(message, code=job.error_code or kind.code, job=job)
 
 

@@ -28,7 +28,8 @@ class Job(Generic[R]):
         return f"<Job {self.id} at {self._rig.address}>"
 
     def progress(self) -> wire.Job:
-        """A snapshot: state, targets done of total, pulses, reads, energy (J), rig_time (s), outcomes so far."""
+        """A snapshot: state, targets (or stages) done of total, pulses, reads, energy (J), rig_time (s), outcomes so
+        far, and of a job that waits `due`: unix time (s) when it goes on."""
         return self._rig._do(talk.job(self.id))
 
     def follow(self, after: int | None = None) -> Iterator[wire.Event]:
@@ -40,7 +41,7 @@ class Job(Generic[R]):
         return self._rig._do(talk.wait(self.id, timeout))
 
     def result(self, timeout: float | None = None, partial: bool = False) -> R:
-        """Waits for the end, then gives the ProgramResult, ReadResult, InitialiseResult or CalibrateResult.
+        """Waits for the end, then gives the result of the job's kind: a ProgramResult, a StaircaseResult, ...
 
         Raises JobFailed, JobCancelled or JobInterrupted unless `partial` and there is something to give, and
         WaitTimeout after `timeout` s.

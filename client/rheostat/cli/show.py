@@ -21,7 +21,7 @@ _DIGITS = {  # behind the point
     "error_ohm": 3,
     "uncertainty_ohm": 3,
     "pulses": 1,
-    "spread": 1,
+    "pulses_spread": 1,
     "voltage_v": 2,
     "wall_time_s": 3,
     "energy_j": 4,
@@ -126,7 +126,7 @@ def plan(planned: wire.Plan, kind: str = "program") -> None:
     facts(
         {
             counted(kind): str(planned.total),
-            "write pulses": f"about {planned.pulses}",
+            "write pulses": f"about {planned.pulses}" if planned.pulses else "none",
             "rig time": f"about {units.duration(planned.rig_time)}",
             **({} if planned.energy is None else {"energy": f"about {units.engineering(planned.energy, 'J')}"}),
             **({"risks": "; ".join(planned.risks)} if planned.risks else {}),
@@ -163,7 +163,7 @@ def _cell(name: str, value: Any) -> str:
         "error_ohm": 3,
         "uncertainty_ohm": 3,
         "pulses": 1,
-        "spread": 1,
+        "pulses_spread": 1,
         "voltage_v": 2,
         "wall_time_s": 3,
         "energy_j": 4,

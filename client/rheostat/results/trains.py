@@ -235,7 +235,7 @@ class StaircaseResult(Result):
                 pulses = np.array([len(each) for each in energies], dtype=np.float64)
                 energy = np.array([each.sum() for each in energies])
                 rows.append((device, DIRECTIONS[half], len(energies), mean(pulses), spread(pulses), mean(energy)))
-        names = ("device", "direction", "sweeps", "pulses", "spread", "energy_j")
+        names = ("device", "direction", "sweeps", "pulses", "pulses_spread", "energy_j")
         return {name: np.array(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
 
     def headline(self) -> str:
