@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 
 import numpy as np
@@ -132,9 +133,11 @@ def test_a_job_that_waits_says_when_it_goes_on(stand_in) -> None:
     rheostat("retention", "A1", "--times", "3d", address=daemon.address)
     said = rheostat("jobs", "--state", "waiting", address=daemon.address)
     assert f"goes on at {units.time_of_day(due)}" in said.stdout
-    daemon.takes = 0.0
+    threading.Timer(2.0, lambda: setattr(daemon, "takes", 0.0)).start()
     watched = rheostat("watch", address=daemon.address)
+    (job_id,) = daemon.jobs
     assert (watched.returncode, " done; " in watched.stdout) == (0, True), watched.stderr
+    assert watched.stderr == f"job {job_id} goes on at {units.time_of_day(due)}\n"
 
 
 def test_the_progress_of_a_job_counts_its_stages(monkeypatch) -> None:

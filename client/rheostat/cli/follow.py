@@ -74,10 +74,10 @@ def watch(options: Namespace) -> int:
 
 def _attend(job: Job[Any], bars: bool) -> None:
     with show.bar(f"job {job.id}", bars) as bar:
-        if bar.shown:
+        if bars:
             bar.show(job.progress())
         for event in job.follow():
-            if bar.shown and event.data.get("state") == wire.JobState.WAITING:
+            if bars and event.data.get("state") == wire.JobState.WAITING:
                 bar.show(job.progress())  # which tells when it goes on
             else:
                 bar.update(event.data)

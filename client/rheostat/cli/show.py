@@ -175,10 +175,10 @@ def _cell(name: str, value: Any) -> str:
 
 
 class Bar:
-    """A job's progress; without a terminal, nothing."""
+    """A job's progress; without a terminal, only when a job that waits goes on."""
 
-    def __init__(self, progress: Any, task: Any) -> None:
-        self.shown = progress is not None
+    def __init__(self, label: str, progress: Any = None, task: Any = None) -> None:
+        self._label = label
         self._progress = progress
         self._task = task
 
@@ -192,8 +192,9 @@ class Bar:
     def show(self, job: wire.Job) -> None:
         """A snapshot."""
         if self._progress is not None:
-            words = goes_on(job) or str(job.state)
-            self._update(job.done, job.total, f"{counted(job.kind)}, {words}")
+            self._update(job.done, job.total, f"{counted(job.kind)}, {goes_on(job) or job.state}")
+        elif goes_on(job):
+            note(f"{self._label} {goes_on(job)}")
 
     def _update(self, done: int, total: int | None, detail: str) -> None:
         self._progress.update(self._task, completed=done, total=total or None, detail=detail)
@@ -203,7 +204,7 @@ class Bar:
 def bar(label: str, wanted: bool = True) -> Iterator[Bar]:
     """A progress bar on stderr while the context lasts."""
     if not wanted or not sys.stderr.isatty():
-        yield Bar(None, None)
+        yield Bar(label)
         return
     try:
         from rich.console import Console
@@ -218,4 +219,4 @@ def bar(label: str, wanted: bool = True) -> Iterator[Bar]:
         TimeElapsedColumn(),
     )
     with Progress(*parts, console=Console(stderr=True), transient=True) as progress:
-        yield Bar(progress, progress.add_task(label, total=None, detail="waiting"))
+        yield Bar(label, progress, progress.add_task(label, total=None, detail="waiting"))
