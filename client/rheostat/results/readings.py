@@ -63,7 +63,8 @@ class RetentionResult(Result):
     @property
     def drift(self) -> Array:
         """resistance - the first one, (devices, t) ohm."""
-        return np.asarray(self.resistance - self.resistance[:, :1])
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.resistance - self.resistance[:, :1])
 
     @property
     def read(self) -> npt.NDArray[np.bool_]:

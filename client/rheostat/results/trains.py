@@ -77,13 +77,14 @@ class IvLoopsResult(Result):
 
     @property
     def whole(self) -> npt.NDArray[np.bool_]:
-        """(devices, loops): True where the loop has a reading after each of its voltages."""
-        return np.asarray(~np.isnan(self.resistance).any(axis=2))
+        """(devices, loops): True where the loop has a resistance after each of its voltages."""
+        return np.asarray(np.isfinite(self.resistance).all(axis=2))
 
     @property
     def shift(self) -> Array:
         """How far each loop lies from the one before, (devices, loops - 1) ohm rms: it falls as the loops settle."""
-        return np.asarray(np.sqrt(np.mean(np.diff(self.resistance, axis=1) ** 2, axis=2)))
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.sqrt(np.mean(np.diff(self.resistance, axis=1) ** 2, axis=2)))
 
     def overview(self) -> dict[str, Array]:
         loops = [row[seen] for row, seen in zip(self.resistance, self.whole, strict=True)]
