@@ -40,7 +40,8 @@ def test_identical_pulses_are_those_of_the_paper_unless_others_are_asked_for(sta
     with rheostat.connect(daemon.address) as rig:
         rig.identical_pulses("A1")
         assert _sent(daemon) == wire.IdenticalPulses(devices=("A1",))
-        result = rig.identical_pulses(["A1", "B2"], [0.5, 2], 10, 3, width=0.8, wait=True).result()
+        result = rig.identical_pulses(["A1", "B2"], [2, 0.5], 10, 3, width=0.8, wait=True).result()
+    assert result.voltages.tolist() == [0.5, 2.0]
     assert result.resistance.shape == (2, 2, 2, 3, 11)
     assert len(result.trains("B2")) == 12
 

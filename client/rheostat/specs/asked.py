@@ -61,14 +61,14 @@ def flat(what: str, values: Any) -> npt.NDArray[np.float64]:
 
 
 def different(what: str, values: Sequence[float]) -> tuple[float, ...]:
-    """Positive numbers, each once. Raises InputError."""
+    """Positive numbers, each once, rising as the daemon wants them. Raises InputError."""
     checked = tuple(float(value) for value in flat(what, values))
     for k, value in enumerate(checked):
         if value <= 0:
             raise InputError(f"{what} must be positive, got {value:g}")
         if value in checked[:k]:
             raise InputError(f"{what}: {value:g} stands there twice")
-    return checked
+    return tuple(sorted(checked))
 
 
 def positive(what: str, value: float) -> float:
