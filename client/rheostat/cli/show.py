@@ -17,6 +17,7 @@ from rheostat.results import CalibrateResult, ProgramResult, Result
 ROWS = 32  # of a result on a terminal; files and --json have all
 _LEFT_OUT = ("index", "reads", "rig_time_s", "wall_time_s")  # of a result on a terminal, which is narrow
 _PIPED_WIDTH = 240
+_WORTH_A_LINE = 60.0  # s that a job waits, for those who have no progress bar
 _DIGITS = {  # behind the point
     "error_ohm": 3,
     "uncertainty_ohm": 3,
@@ -193,7 +194,7 @@ class Bar:
         """A snapshot."""
         if self._progress is not None:
             self._update(job.done, job.total, f"{counted(job.kind)}, {goes_on(job) or job.state}")
-        elif goes_on(job):
+        elif goes_on(job) and (job.due or 0.0) > time.time() + _WORTH_A_LINE:
             note(f"{self._label} {goes_on(job)}")
 
     def _update(self, done: int, total: int | None, detail: str) -> None:
