@@ -26,15 +26,16 @@ def threshold(v, r, direction):
     return np.maximum(0.0, 0.02 * v**1.5 * np.exp(1.2 * x) - 0.03)
 
 
-def trains_of(law, seed=0, noise=0.02, spread=0.15, pulses=250):
+def trains_of(law, seed=0, noise=0.02, spread=0.15, pulses=250, gains=0.0):
     random = np.random.default_rng(seed)
     trains = []
     for direction in (1, -1):
         for v in VOLTAGES:
             r = 880.0 if direction > 0 else 740.0
+            gain = 1.0 + gains * random.normal() if gains else 1.0
             readings = [r + noise * random.normal()]
             while len(readings) <= pulses and 735.0 < r < 885.0:
-                r -= direction * float(law(v, r, direction)) * max(0.0, 1.0 + spread * random.normal())
+                r -= direction * gain * float(law(v, r, direction)) * max(0.0, 1.0 + spread * random.normal())
                 readings.append(r + noise * random.normal())
             trains.append(Train(direction, v, np.array(readings)))
     return trains
@@ -49,7 +50,7 @@ def table_of(law):
 @pytest.mark.parametrize("law", [relaxing, threshold])
 @pytest.mark.parametrize("direction", [1, -1])
 def test_a_map_fitted_to_noisy_trains_predicts_the_steps_whatever_the_law(law, direction):
-    values = curves.dr_map(trains_of(law), direction, FINE, GRID, 0.02)
+    values = curves.dr_map(trains_of(law), direction, FINE, GRID, 0.02).steps
     table = table_of(law)
     fitted = wire.FeedforwardTable(table.info, FINE, GRID, values, values)
     resistances = np.linspace(750.0, 870.0, 25)
@@ -60,7 +61,7 @@ def test_a_map_fitted_to_noisy_trains_predicts_the_steps_whatever_the_law(law, d
 
 
 def test_a_map_is_non_negative_and_does_not_fall_with_voltage():
-    values = curves.dr_map(trains_of(relaxing, seed=3, noise=0.1), 1, FINE, GRID, 0.1)
+    values = curves.dr_map(trains_of(relaxing, seed=3, noise=0.1), 1, FINE, GRID, 0.1).steps
     assert values.shape == (len(FINE), len(GRID))
     assert np.all(values >= 0.0)
     assert np.all(np.diff(values, axis=0) >= 0.0)
@@ -68,7 +69,7 @@ def test_a_map_is_non_negative_and_does_not_fall_with_voltage():
 
 
 def test_noiseless_trains_are_reproduced_also_where_no_train_went():
-    values = curves.dr_map(trains_of(relaxing, noise=0.0, spread=0.0, pulses=100), 1, FINE, GRID, 1e-4)
+    values = curves.dr_map(trains_of(relaxing, noise=0.0, spread=0.0, pulses=100), 1, FINE, GRID, 1e-4).steps
     inside = (GRID >= 740.0) & (GRID <= 880.0)
     exact = relaxing(FINE[:, None], GRID, 1)
     np.testing.assert_allclose(values[:, inside], exact[:, inside], atol=0.01)
@@ -89,13 +90,56 @@ def test_larger_steps_after_a_change_of_direction_are_left_out():
     strong = FINE >= 4.0
     middle = (GRID > 790.0) & (GRID < 850.0)
     errors = [
-        np.abs(curves.dr_map(trains, 1, FINE, GRID, 0.001) / np.maximum(exact, 0.05) - 1.0)[
+        np.abs(curves.dr_map(trains, 1, FINE, GRID, 0.001).steps / np.maximum(exact, 0.05) - 1.0)[
             np.ix_(strong, middle)
         ].max()
         for trains in (marred, [Train(t.direction, t.voltage, t.readings) for t in marred])
     ]
     assert errors[0] < 0.05
     assert errors[1] > 0.1
+
+
+def reached(trains, direction):
+    """Where in the map the trains of both neighbouring voltages went, (len(FINE), len(GRID))."""
+    spans = {t.voltage: (t.before.min(), t.before.max()) for t in trains if t.direction == direction}
+    places = np.searchsorted(VOLTAGES, FINE - 1e-9)
+    around = [
+        (spans[VOLTAGES[k]], spans[VOLTAGES[k if VOLTAGES[k] <= v + 1e-9 else k - 1]])
+        for k, v in zip(places, FINE, strict=True)
+    ]
+    low, high = (
+        np.array([pick(s[end] for s in both) for both in around])[:, None] for end, pick in ((0, max), (1, min))
+    )
+    return (low <= GRID) & (high >= GRID)
+
+
+@pytest.mark.parametrize("law", [relaxing, threshold])
+@pytest.mark.parametrize("direction", [1, -1])
+@pytest.mark.parametrize("gains", [0.0, 0.03], ids=["every train alike", "gains of trains"])
+def test_two_standard_errors_of_a_map_cover_the_truth_as_often_as_they_should(law, direction, gains):
+    exact = law(FINE[:, None], GRID, direction)
+    within = []
+    for seed in range(30):
+        trains = trains_of(law, seed=100 + seed, gains=gains)
+        fitted = curves.dr_map(trains, direction, FINE, GRID, 0.02, gains)
+        inside = reached(trains, direction)
+        within.append(np.mean(np.abs(fitted.steps - exact)[inside] < 2.0 * fitted.errors[inside]))
+    assert np.mean(within) == pytest.approx(0.95, abs=0.045)
+
+
+def test_errors_of_a_map_grow_where_no_train_went():
+    trains = trains_of(relaxing, seed=5, pulses=60)
+    errors = curves.dr_map(trains, 1, FINE, GRID, 0.02).errors
+    inside = reached(trains, 1)
+    assert errors[~inside].mean() > 3.0 * errors[inside].mean()
+    assert np.all(np.isfinite(errors))
+
+
+def test_more_trains_make_smaller_errors():
+    once = trains_of(threshold, seed=1)
+    more = [train for seed in range(1, 6) for train in trains_of(threshold, seed=seed)]
+    few, many = (curves.dr_map(trains, 1, FINE, GRID, 0.02).errors for trains in (once, more))
+    assert np.median(many / few) < 0.75
 
 
 def test_trains_at_one_voltage_make_no_map():
@@ -119,6 +163,26 @@ def test_choice_and_prediction_work_on_arrays_of_any_shape():
     voltages = curves.choose_voltage(table, resistances, 0.25, 1)
     assert voltages.shape == (3, 4)
     np.testing.assert_allclose(curves.predict(table, resistances, voltages, 1), 0.25, atol=1e-9)
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_the_voltages_of_a_choice_keep_the_step_within_the_bounds(direction):
+    table = table_of(relaxing)
+    choice = curves.choices(table, direction)
+    known = np.isfinite(choice.lowest)
+    assert known.mean() > 0.9
+    assert np.all(choice.lowest[known] <= choice.highest[known])
+    for voltages, step in (
+        (choice.lowest, 0.1),
+        (choice.voltages, table.info.step[direction < 0]),
+        (choice.highest, 0.3),
+    ):
+        predicted = curves.predict(table, GRID, voltages, direction)
+        free = known & (voltages > 0.3) & (voltages < 7.0)
+        assert free.sum() > 100
+        np.testing.assert_allclose(predicted[free], step, atol=1e-9)
+    steps = curves.predict(table, GRID, np.where(known, choice.highest, 7.0), direction)
+    assert np.all(steps[~known] <= 0.1)
 
 
 def test_fine_voltages_keep_the_measured_ones_and_leave_no_wide_gap():

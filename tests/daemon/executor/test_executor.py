@@ -177,7 +177,7 @@ def test_a_calibration_is_stored_and_the_next_executor_programs_with_it(kit: Any
     assert finished.state is JobState.DONE, finished.error
     assert finished.totals.pulses <= planned.plan.pulses
     assert finished.totals.done == finished.totals.total
-    assert set(result) == set(wire.FeedforwardTable.ARRAYS)
+    assert set(result) == {*wire.FeedforwardTable.ARRAYS, *wire.FeedforwardTable.ERRORS}
     assert finished.table.device == "A1"
     assert set(finished.table.gains) == {"A1", "A2"}
     assert 0.001 < finished.table.noise < 0.1

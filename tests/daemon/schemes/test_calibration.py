@@ -166,3 +166,16 @@ def test_a_device_that_cannot_be_calibrated_says_why(plant_of):
 def test_specifications_that_make_no_sense_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         calibration.check(msgspec.structs.replace(SPEC, **changes))
+
+
+def test_the_errors_of_a_table_cover_the_steps_of_the_device(calibrated, table_of):
+    plant, table, _ = calibrated
+    exact = table_of(plant.params, plant.offset)
+    resistances, voltages = np.linspace(745.0, 875.0, 27), np.linspace(0.5, 7.0, 27)[:, None]
+    errors = (table.potentiation_error, table.depression_error)
+    known = wire.FeedforwardTable(table.info, table.voltages, table.resistances, *errors)
+    for direction in (1, -1):
+        true, fitted, error = (curves.predict(t, resistances, voltages, direction) for t in (exact, table, known))
+        moving = true > 0.02
+        assert np.mean(np.abs(fitted - true)[moving] < 2.0 * error[moving]) > 0.9
+        assert np.median(error[moving] / true[moving]) < 0.05

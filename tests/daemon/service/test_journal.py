@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from rheostat import wire
 from rheostatd.errors import JournalBusy, JournalCorrupt, JournalError, JournalFull
 from rheostatd.journal.arrays import ArrayFiles
 from rheostatd.journal.jobs import JobJournal, digest_of
+from rheostatd.journal.pulses import PulseRecord
 from rheostatd.journal.store import Store
 
 STEPS = (("create table t (a integer primary key, b blob)",),)
@@ -141,3 +144,20 @@ def test_damaged_targets_of_a_waiting_job_fail_that_job_only(serve: Any, program
     job = daemon.call.wait("damaged")
     assert (job.state, job.error_code) == (wire.JobState.FAILED, "journal.corrupt")
     assert daemon.call.wait("sound").state is wire.JobState.DONE
+
+
+def test_a_table_stored_without_errors_still_loads(tmp_path: Path) -> None:
+    grid = (np.array([1.0, 2.0]), np.array([740.0, 800.0, 880.0]))
+    maps = (np.full((2, 3), 0.2), np.full((2, 3), 0.1))
+    info = wire.TableInfo(version="old", device="A1", created=1e9, width=0.8, window=(740.0, 880.0), gains={})
+    record = PulseRecord(tmp_path)
+    files = ArrayFiles(tmp_path / "arrays")
+    hashes = files.write_all(dict(zip(wire.FeedforwardTable.ARRAYS, (*grid, *maps), strict=True)))
+    record.save_table(wire.FeedforwardTable(info, *grid, *maps))
+    with contextlib.closing(sqlite3.connect(tmp_path / "pulses.db")) as file, file:
+        file.execute("update tables set arrays = ?", (json.dumps(hashes),))
+    table = record.table("old")
+    record.close()
+    np.testing.assert_array_equal(table.depression, maps[1])
+    assert np.all(np.isnan(table.potentiation_error))
+    assert table.depression_error.shape == (2, 3)

@@ -103,7 +103,7 @@ def test_a_daemon_without_a_bench_file_programs_devices_through_every_layer(rheo
     assert written.sum() == arrays["pulses"][[1, 3]].sum()
     table = daemon.call(wire.GetTable())
     assert set(table.info.gains) == {"A1", "A2"}
-    assert set(daemon.call.arrays) == set(wire.FeedforwardTable.ARRAYS)
+    assert set(daemon.call.arrays) == {*wire.FeedforwardTable.ARRAYS, *wire.FeedforwardTable.ERRORS}
     device = daemon.call(wire.ListDevices()).devices[0]
     assert (device.name, device.suspect) == ("A1", False)
     assert device.resistance == pytest.approx(805.0, abs=2.0)
