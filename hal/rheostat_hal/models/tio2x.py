@@ -19,6 +19,8 @@ d). The constants are those which meet the printed pulse counts 494 +- 11 and 57
   potentiation, x1.66 over up to 2.4 ohm of depression. The reach grows with the travel before (full after a window)
   and is used up by travel: it depends on history, not on R, so that calibration trains with short strokes between
   them see little of it.
+- *Rest.* After the last write the conductance may relax with the logarithm of time, by `drift` a decade beyond 1 s. The
+  paper has no figure for it: `drift` is 0.
 - *Below 0.2 V nothing moves*: reads at 0.1 V do not disturb.
 
 Conductances: the read current T1 -> T3 (T2, T3, T4 at 0 V) flows through G13 = 1/R alone; the write current runs from
@@ -33,6 +35,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from rheostat_hal.models.drift import relaxed
 from rheostat_hal.models.rng import Generator, gamma, normal
 
 Vector = npt.NDArray[np.float64]
@@ -43,7 +46,7 @@ STATE_NAMES = ("resistance", "direction", "travel", "sweep", "loose_potentiation
 STATE_SIZE = len(STATE_NAMES)
 ACROSS = (-0.5, 0.5, -0.5, 0.5)  # the write voltage from the voltages of T1..T4
 
-# Parameters of one device; ohm, V, s. The last five are the other conductances relative to G13.
+# Parameters of one device; ohm, V, s. g12 to g24 are the other conductances relative to G13.
 NOMINAL = {
     "kp": 0.012,  # 1/s
     "kd": 0.006,  # 1/s
@@ -67,6 +70,7 @@ NOMINAL = {
     "g34": 2.4,
     "g41": 2.4,
     "g24": 1.0,
+    "drift": 0.0,  # of the conductance, per decade of time
 }
 PARAM_NAMES = tuple(NOMINAL)
 (
@@ -92,6 +96,7 @@ PARAM_NAMES = tuple(NOMINAL)
     G34,
     G41,
     G24,
+    DRIFT,
 ) = range(len(PARAM_NAMES))
 
 
@@ -186,6 +191,13 @@ def step(state: Vector, params: Vector, voltage: float, width: float, rng: Gener
         state[LOOSE_DEPRESSION] = loose
         share = params[REACH_P] / params[FULL_TRAVEL]
         state[LOOSE_POTENTIATION] = min(params[REACH_P], state[LOOSE_POTENTIATION] + moved * share)
+
+
+@njit(cache=True)
+def rest(state: Vector, params: Vector, before: float, after: float) -> None:
+    """Time passes without a write pulse: from `before` to `after` s since the last one. Changes `state` in place."""
+    fresh = state[RESISTANCE] * relaxed(params[DRIFT], before)
+    state[RESISTANCE] = fresh / relaxed(params[DRIFT], after)
 
 
 @njit(cache=True)

@@ -1,13 +1,15 @@
 """`python -m rheostat_hal.virtual`: the virtual bench as a process of its own.
 
 Prints where each of its instruments answers, one a line, then `ready`, and serves until a signal to end or, with
---until-eof, the end of its standard input. When it cannot start it prints one line `error ...` and exits with 2. Logs
-go to stderr.
+--until-eof, the end of its standard input. There a line `pass SECONDS` lets the bench's time go on by so much (0: not
+at all); the answer is `time SECONDS`, what the bench's clock then says. When it cannot start it prints one line
+`error ...` and exits with 2. Logs go to stderr.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import sys
@@ -54,18 +56,33 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         stop.set()  # who started it is gone
     if given.until_eof:
-        threading.Thread(target=_watch_stdin, args=(stop,), name="stdin", daemon=True).start()
+        threading.Thread(target=_watch_stdin, args=(stop, instruments), name="stdin", daemon=True).start()
     while not stop.wait(3600.0):
         pass
     instruments.close()
     return 0
 
 
-def _watch_stdin(stop: threading.Event) -> None:
+def _watch_stdin(stop: threading.Event, instruments: VirtualInstruments) -> None:
     """Not through sys.stdin: a thread inside its buffer at exit is fatal to the interpreter."""
-    while os.read(0, 4096):
-        pass
+    rest = b""
+    while data := os.read(0, 4096):
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            print(_answer(line.decode("utf-8", "replace").split(), instruments), flush=True)
     stop.set()
+
+
+def _answer(words: list[str], instruments: VirtualInstruments) -> str:
+    match words:
+        case ["pass", given]:
+            try:
+                seconds = float(given)
+            except ValueError:
+                seconds = math.nan
+            if 0.0 <= seconds < math.inf:
+                return f"time {instruments.world.let_pass(seconds)!r}"
+    return f"error {' '.join(words)!r} is not understood: pass SECONDS"
 
 
 def _arguments(arguments: list[str] | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 import zipfile
@@ -15,12 +16,18 @@ from rheostat_hal import platform
 from rheostat_hal.errors import BenchError
 from rheostat_hal.models import hfs2, rng, tio2x
 
+REST_STEP = 1_000_000  # ns of rest that are worth a change: less is a millionth of a state
+
 MODELS: dict[str, ModuleType] = {"tio2x-4t": tio2x, "hfs2-2t": hfs2}
 
 
 class Die:
     """Devices 0..n-1 in the order of the bench file, all of one model. `across`: weights of the voltages at a device's
     terminals T1..T4 in the voltage that moves it; `spread`: see `rheostat_hal.bench.Virtual`.
+
+    A written state relaxes as its model says. Nobody waits for that: whoever looks at a device lets it rest up to the
+    present first. `rested`: s since the last write that its state shows, inf before the first; `since`: when that was,
+    ns on the bench's clock.
 
     state: (n, STATE_SIZE), rngs: (n, 2) uint64, conductances: (n, 6) S, kept up to date by `step`.
     """
@@ -37,6 +44,9 @@ class Die:
         self.state: NDArray[np.float64] = self._physics.pristine_states(self.params, seed)
         self.rngs: NDArray[np.uint64] = np.array([rng.seed(seed, d) for d in range(count)], dtype=np.uint64)
         self.conductances = np.zeros((count, 6))
+        self.rested = [math.inf] * count
+        self.since = [0] * count
+        self.drifts = bool(self.params[:, self._physics.DRIFT].any())
         for device in range(count):
             self._refresh(device)
             self.step(device, 0.0, 0.0)  # moves nothing; has the kernel compiled before anything is measured
@@ -50,6 +60,23 @@ class Die:
         self._refresh(device)
         return True
 
+    def written(self, device: int, now: int) -> None:
+        """A write has just ended."""
+        self.rested[device], self.since[device] = 0.0, now
+
+    def rest(self, device: int, now: int) -> bool:
+        """Let a device rest until `now` (ns); whether that changed anything."""
+        passed = now - self.since[device]
+        if not self.drifts or passed < REST_STEP:
+            return False
+        before = self.rested[device]
+        self.rested[device], self.since[device] = before + passed / 1e9, now
+        if math.isinf(before):
+            return False
+        self._physics.rest(self.state[device], self.params[device], before, self.rested[device])
+        self._refresh(device)
+        return True
+
     def resistance(self, device: int) -> float:
         """The true resistance, ohm, as no instrument sees it: for tests and reports."""
         return float(self._physics.resistance(self.state[device], self.params[device]))
@@ -59,6 +86,8 @@ class Die:
 
     def save(self, path: Path, now: int) -> None:
         """Write the state: whole or not at all."""
+        for device in range(len(self.state)):
+            self.rest(device, now)
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
         try:
@@ -70,6 +99,7 @@ class Die:
                     params=self.params,
                     state=self.state,
                     rngs=self.rngs,
+                    rested=np.array(self.rested),
                     time=np.array(now),
                 )
                 file.flush()
@@ -88,12 +118,15 @@ class Die:
                     and int(kept["seed"]) == self.seed
                     and np.array_equal(kept["params"], self.params)
                     and kept["state"].shape == self.state.shape
+                    and "rested" in kept
                 )
                 if not same:
                     return False
                 self.state[:] = kept["state"]
                 self.rngs[:] = kept["rngs"]
                 self.time = int(kept["time"])
+                self.rested = kept["rested"].tolist()
+                self.since = [self.time] * len(self.rested)
         except FileNotFoundError:
             return False
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:

@@ -32,6 +32,23 @@ class VirtualBench:
         named = {"analyser": self.analyser, "switch": self.switch, "wgfmu": self.wgfmu}
         return {name: resource for name, resource in named.items() if resource}
 
+    def let_pass(self, seconds: float) -> float:
+        """Let the bench's time go on (in real time it goes by itself: only 0). Gives what its clock says then, s.
+
+        One at a time, from any thread; waits for the answer. Raises BusUnavailable when the process has ended.
+        """
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            self.process.stdin.write(f"pass {seconds!r}\n".encode())
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline().decode().split()
+        except (OSError, ValueError) as error:
+            raise BusUnavailable(f"the virtual bench has ended: {error}") from error
+        if len(answer) != 2 or answer[0] != "time":
+            raise BusUnavailable(f"the virtual bench does not tell the time: {' '.join(answer) or 'it has ended'}")
+        return float(answer[1])
+
     def close(self) -> None:
         """End it; the die's state is kept first. Harmless when it has ended already."""
         if self.process.stdin is not None:

@@ -74,6 +74,7 @@ class World:
         self._energised: set[int] = set()
         self._waveforms: dict[int, Waveform] = {}
         self._channels = tuple(sources)
+        self._written: set[int] = set()  # devices that a write has moved since the last time
         self._currents = np.zeros(len(sources))
         self._limited = np.zeros(len(sources), np.int64)
         self._solution: Solution | None = None
@@ -87,6 +88,15 @@ class World:
                 self.clock.wait(seconds, sleep)
         else:
             self.clock.wait(seconds, sleep)
+
+    def let_pass(self, seconds: float) -> float:
+        """Nothing happens for so long. Gives the bench's time afterwards, s. In real time only 0 can be let pass."""
+        with self.lock:
+            self._integrate()
+            if seconds > 0.0 and not self.real_time:
+                self.clock.wait(seconds, time.sleep)
+                self._integrate()
+            return self.clock.now / 1e9
 
     def drive(self, source: int, on: bool, current_mode: bool, value: float, compliance: float) -> None:
         """What a source forces from now on: V with a compliance in A, or in current mode A with a compliance in V."""
@@ -129,6 +139,7 @@ class World:
             if not self.real_time:
                 self.wait(float(widths.sum()), time.sleep)
             self._since = self.clock.now
+            self._rest(self._since)
             for source, value in zip(sources, volts[-1].tolist(), strict=True):
                 on, current_mode, _, compliance = self._driven[source]
                 self._force(source, (on, current_mode, value, compliance))
@@ -190,6 +201,7 @@ class World:
 
     def _rewire(self) -> None:
         self._network = self.wiring.network()
+        self._rest(self.clock.now)
         self._voltages = np.zeros(len(self._network.base))
         self._device_rows = np.array(self._network.devices, dtype=np.int64)
         self._solution = None
@@ -239,11 +251,24 @@ class World:
         """Step the devices with the voltages that they have had since the last time."""
         elapsed = until - self._since
         self._since = until
-        if elapsed <= 0 or not self._energised or not self._network.devices:
+        if elapsed <= 0 or not self._network.devices:
             return
-        self._solve()
-        if self._step(elapsed / 1e9):
-            self._solution = None
+        if self._energised:
+            self._solve()
+            if self._step(elapsed / 1e9):
+                self._solution = None
+        self._rest(until)
+
+    def _rest(self, now: int) -> None:
+        """What was written rests from now on; what was not has rested so far."""
+        if not self.die.drifts:
+            return
+        for device in self._written:
+            self.die.written(device, now)
+        self._written.clear()
+        for device in self._network.devices:
+            if device not in self.faults.of_devices.broken and self.die.rest(device, now):
+                self._solution = None
 
     def _step(self, seconds: float) -> bool:
         """Hold the voltages of the last solution on every connected device; whether anything moved."""
@@ -253,7 +278,9 @@ class World:
         step = self.faults.of_devices.step if self.faults.of_devices.broken else self.die.step
         for device, (t1, t2, t3, t4) in zip(self._network.devices, self._network.terminals.tolist(), strict=True):
             across = a1 * volts[t1] + a2 * volts[t2] + a3 * volts[t3] + a4 * volts[t4]
-            moved = step(device, across, seconds) or moved
+            if step(device, across, seconds):
+                moved = True
+                self._written.add(device)
         return moved
 
     def _note_hot(self, channels: list[str]) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rheostat.analysis.states import linear_part
 from rheostat_hal import bench
 from rheostat_hal.models import hfs2, rng
+from rheostat_hal.virtual.die import Die
 from rheostat_hal.virtual.parts import VirtualInstruments
 
 BENCH = Path(__file__).parents[3] / "deploy" / "benches" / "xhameni2025-virtual.toml"
@@ -253,3 +254,56 @@ def test_results_do_not_depend_on_the_order_of_devices():
         return states
 
     assert np.array_equal(run([0, 0, 1, 1]), run([1, 0, 1, 0]))
+
+
+def test_a_written_state_loses_under_3_percent_in_a_month_and_nothing_within_a_train():
+    state, params = device(3e-3)
+    hfs2.rest(state, params, 0.0, 1.0)
+    after_a_second = state[0]
+    hfs2.rest(state, params, 1.0, 2.6e6)
+    assert 0.97 < state[0] / after_a_second < 0.975
+    state, params = device(3e-3)
+    hfs2.rest(state, params, 0.0, 50e-6)
+    assert state[0] == pytest.approx(3e-3, rel=1e-6)
+
+
+@given(st.lists(st.floats(0.0, 1e7), min_size=1, max_size=8), CONDUCTANCES)
+def test_rest_in_pieces_is_the_whole_rest(pieces, conductance):
+    state, params = device(conductance)
+    whole = state.copy()
+    passed = 0.0
+    for piece in pieces:
+        hfs2.rest(state, params, passed, passed + piece)
+        passed += piece
+    hfs2.rest(whole, params, 0.0, passed)
+    assert state[0] == pytest.approx(whole[0], rel=1e-12)
+    assert state[0] <= conductance
+
+
+def test_devices_on_the_bench_rest_from_their_last_write():
+    die = Die("hfs2-2t", 1, 2)
+    die.step(0, 1.0, 1e-6)
+    pristine = die.resistance(1)
+    die.written(0, 0)
+    fresh = die.resistance(0)
+    assert not die.rest(0, 500_000)  # half a millisecond is not worth a change
+    assert die.rest(0, 999_000_000_000)
+    assert die.resistance(0) == pytest.approx(fresh / (1.0 - 3 * 0.0045), rel=1e-9)
+    assert not die.rest(1, 999_000_000_000)  # never written: there is nothing to relax
+    assert die.resistance(1) == pristine
+    before = die.resistance(0)
+    die.written(0, 999_000_000_000)
+    die.rest(0, 1_008_000_000_000)
+    assert die.resistance(0) == pytest.approx(before / (1.0 - 0.0045), rel=1e-9)
+
+
+def test_a_kept_die_goes_on_resting_where_it_was(tmp_path):
+    first, second, whole = (Die("hfs2-2t", 1, 1) for _ in range(3))
+    for die in (first, whole):
+        die.step(0, 1.0, 1e-6)
+        die.written(0, 0)
+    first.save(tmp_path / "die", 10**12)
+    assert second.load(tmp_path / "die")
+    second.rest(0, 10**15)
+    whole.rest(0, 10**15)
+    assert second.resistance(0) == pytest.approx(whole.resistance(0), rel=1e-12)

@@ -185,3 +185,12 @@ def test_results_do_not_depend_on_the_order_of_devices():
         return states
 
     assert np.array_equal(run([0, 0, 1, 1]), run([1, 0, 1, 0]))
+
+
+def test_nothing_drifts_unless_it_is_asked_for():
+    state, params = device(800.0)
+    tio2x.rest(state, params, 0.0, 1e6)
+    assert state[tio2x.RESISTANCE] == 800.0
+    state, params = device(800.0, drift=0.001)
+    tio2x.rest(state, params, 0.0, 999.0)
+    assert state[tio2x.RESISTANCE] == pytest.approx(800.0 / 0.997)

@@ -136,3 +136,28 @@ def test_modules_other_than_the_bench_needs_are_served_with_their_cables_loose()
             assert analyser.query("UNT?").startswith("B1517A,0;B1517A,0;B1530A,0;0,0")
         process.stdin.close()
         assert process.wait(20) == 0
+
+
+def test_time_is_let_pass_and_told_through_its_pipe(tmp_path: Path) -> None:
+    state = tmp_path / "die.npz"
+    with launch(None, state=state) as bench:
+        began = bench.let_pass(0.0)
+        asked = time.monotonic()
+        assert bench.let_pass(1e6) == pytest.approx(began + 1e6)
+        assert time.monotonic() - asked < 5.0
+        assert bench.process.poll() is None
+    with pytest.raises(BusUnavailable, match="has ended"):
+        bench.let_pass(1.0)
+    with launch(None, state=state) as again:  # its clock goes on where it was
+        assert again.let_pass(0.0) >= began + 1e6
+
+
+def test_in_real_time_no_time_is_let_pass() -> None:
+    with launch(None, real_time=True) as bench:
+        began = bench.let_pass(0.0)
+        assert bench.let_pass(1e6) < began + 60.0
+
+
+def test_what_it_does_not_understand_it_says(virtual: VirtualBench) -> None:
+    with pytest.raises(BusUnavailable, match="pass SECONDS"):
+        virtual.let_pass(-1.0)
