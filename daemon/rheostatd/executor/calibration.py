@@ -65,17 +65,22 @@ class Expected:
     rig_time: float
 
 
+def stages(spec: wire.Calibrate) -> int:
+    """Noise, trains unless they are there already, and the gain of each other device."""
+    return 1 + len(_others(spec)) + (2 * len(spec.voltages) if spec.trains is None else 0)
+
+
 def plan(spec: wire.Calibrate, read_time: float = 0.05, drive: Drive | None = None) -> Expected:
     """The pulses and rig time to expect, before anything is done. read_time: s of one reading; an upper estimate."""
     drive = drive or Drive()
-    trains = 2 * len(spec.voltages)
-    strokes = trains + 2
+    trains = 2 * len(spec.voltages) if spec.trains is None else 0
+    strokes = trains + 2 if trains else 0
     stroke_pulses = strokes * _PULSES_PER_STROKE
     train_pulses = trains * spec.max_train
     gain_pulses = len(_others(spec)) * spec.gain_pulses
     pulses = train_pulses + stroke_pulses + gain_pulses
     rig_time = (train_pulses + gain_pulses) * spec.width + stroke_pulses * drive.max_width
-    return Expected(trains + 1 + len(_others(spec)), pulses, rig_time + read_time * (pulses + _NOISE_READINGS))
+    return Expected(stages(spec), pulses, rig_time + read_time * (pulses + _NOISE_READINGS))
 
 
 def measure(
@@ -85,6 +90,7 @@ def measure(
     *,
     version: str,
     created: float,
+    given: list[Train] | None = None,
     drive: Drive | None = None,
     progress: Callable[[Progress], None] | None = None,
     failed: Callable[[str, Outcome], None] | None = None,
@@ -93,9 +99,10 @@ def measure(
     """Calibrate `spec.device` in full and the gains of `spec.others`.
 
     plant_of: routes to a device and returns its plant; called once for each device, the full one first.
-    window: LRS, HRS, ohm, as read; version, created (unix time, s): written into the table; drive: limits of the
-    initialisation; failed: told each other device that has no gain (it is left out of the table) and why; taken: trains
-    that are there already, by their stage (1: the first one).
+    window: LRS, HRS, ohm, as read; version, created (unix time, s): written into the table; given: trains of the device
+    measured before, fitted in place of new ones; drive: limits of the initialisation; failed: told each other device
+    that has no gain (it is left out of the table) and why; taken: trains that are there already, by their stage (1: the
+    first one).
     Raises CalibrationFailed when the full device does not reach the ends of the window or does not respond, ValueError
     when the specification makes no sense. Exceptions of plants pass through; CalibrationFailed, raised by the plant of
     another device, ends only that device.
@@ -103,7 +110,7 @@ def measure(
     check(spec)
     drive = drive or Drive()
     others = _others(spec)
-    total = 2 * len(spec.voltages) + 1 + len(others)
+    total = stages(spec)
 
     def report(done: int, device: str, stage: str, voltage: float, pulses: int, resistance: float) -> None:
         if progress is not None:
@@ -115,14 +122,15 @@ def measure(
         raise CalibrationFailed(spec.device, Outcome.OPEN, "no read current")
     report(1, spec.device, "noise", math.nan, 0, here)
     trains: list[Train] = []
-    for stage_number, (direction, voltage) in enumerate(trains_of(spec), start=1):
+    wanted = [] if given else trains_of(spec)
+    for stage_number, (direction, voltage) in enumerate(wanted, start=1):
         train = (taken or {}).get(stage_number)
         if train is None:
             train = measure_train(plant, spec, direction, voltage, window, noise, drive)
         trains.append(train)
         stage = "potentiation" if direction > 0 else "depression"
         report(len(trains) + 1, spec.device, stage, voltage, len(train.steps), float(train.readings[-1]))
-    table = fit(trains, spec, window, noise, version=version, created=created)
+    table = fit(given or trains, spec, window, noise, version=version, created=created)
     gains = {spec.device: (1.0, 1.0)}
     for number, device in enumerate(others):
         plant = plant_of(device)
@@ -156,6 +164,20 @@ def check(spec: wire.Calibrate) -> None:
         raise ValueError(f"max_train must be 10 pulses at least, not {spec.max_train}")
     if spec.gain_pulses < 4:
         raise ValueError(f"gain_pulses must be 4 at least, not {spec.gain_pulses}")
+
+
+def given_trains(arrays: wire.Arrays) -> list[Train]:
+    """Trains measured by an earlier job, from the arrays that the service brings along. Raises ValueError."""
+    voltages, readings, strokes = (arrays[f"train_{name}"] for name in ("voltages", "resistance", "stroke"))
+    found = [
+        Train((1, -1)[side], float(voltages[row]), readings[side, row, k], stroke=float(strokes[side, row, k]))
+        for side, row, k in np.ndindex(*readings.shape[:3])
+        if np.isfinite(readings[side, row, k]).all()
+    ]
+    for direction in (1, -1):
+        if len({train.voltage for train in found if train.direction == direction}) < 2:
+            raise ValueError("trains: complete ones at two voltages at least are needed in either direction")
+    return found
 
 
 def measure_noise(plant: Plant) -> tuple[float, float]:

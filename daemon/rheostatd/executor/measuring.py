@@ -99,11 +99,15 @@ class InitialiseRun:
 
 
 class CalibrateRun:
-    """Measures a feedforward table. `arrays`: those of the table, empty until there is one."""
+    """Measures a feedforward table, or fits it to trains that are `given`. `arrays`: those of the table, empty until
+    there is one."""
 
-    def __init__(self, job: Job, spec: wire.Calibrate, taken: Mapping[int, Train] | None = None) -> None:
+    def __init__(
+        self, job: Job, spec: wire.Calibrate, given: list[Train], taken: Mapping[int, Train] | None = None
+    ) -> None:
         self.job = job
         self.spec = spec
+        self.given = given
         self.taken = taken or {}  # trains of calibrations that this one goes on with, by their stage
         self.arrays: wire.Arrays = {}
         self.table: wire.TableInfo | None = None
@@ -122,6 +126,7 @@ class CalibrateRun:
                 (window.lrs, window.hrs),
                 version=f"{spec.device}-{stamp}-{self.job.job_id[:6]}",
                 created=now,
+                given=self.given,
                 drive=drive_of(station.bench, window),
                 progress=self._progressed,
                 failed=self._failed,

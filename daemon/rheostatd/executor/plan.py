@@ -53,7 +53,7 @@ def plan(station: Station, spec: wire.Spec, arrays: wire.Arrays, continues: tupl
             check_train(station, spec, arrays)
             return _train(station, spec, arrays)
         case wire.Calibrate():
-            check_calibrate(station, spec)
+            check_calibrate(station, spec, arrays)
             return _calibrate(station, spec, taken_trains(station, spec, continues).keys())
         case _ if is_staged(spec):
             return _staged(station, staged(spec), continues)

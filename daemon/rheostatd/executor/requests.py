@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rheostat import wire
+from rheostat.curves import Train
 from rheostat_hal.bench import HARDWARE_TIMED
 from rheostatd.errors import (
     BadParameter,
@@ -157,7 +158,8 @@ def check_initialise(station: Station, spec: wire.Initialise) -> None:
         raise BadParameter(f"max_pulses {spec.max_pulses}: at least 1")
 
 
-def check_calibrate(station: Station, spec: wire.Calibrate) -> None:
+def check_calibrate(station: Station, spec: wire.Calibrate, arrays: wire.Arrays) -> list[Train]:
+    """The trains that an earlier job has measured; none when they are this job's to measure."""
     _known(station, (spec.device, *spec.others))
     limits = station.bench.limits
     if not spec.voltages or any(not 0.0 < voltage <= limits.max_voltage for voltage in spec.voltages):
@@ -166,6 +168,7 @@ def check_calibrate(station: Station, spec: wire.Calibrate) -> None:
         raise BadParameter(f"width {spec.width:g} s: above 0 and at most max_width_s = {limits.max_width:g}")
     try:
         calibration.check(spec)
+        return calibration.given_trains(arrays) if spec.trains is not None else []
     except ValueError as error:
         raise BadParameter(str(error)) from error
 

@@ -15,7 +15,7 @@ from rheostat import wire
 from rheostat_hal.errors import HalError, RefusedError
 from rheostatd import messages
 from rheostatd.errors import DaemonError, JournalError, RequestError
-from rheostatd.executor.calibration import CalibrationFailed
+from rheostatd.executor.calibration import CalibrationFailed, stages
 from rheostatd.executor.estop import Stopped
 from rheostatd.executor.job import Cancelled, Job
 from rheostatd.executor.kinds import is_staged, staged
@@ -117,10 +117,10 @@ def _prepare(station: Station, command: messages.Run, arrays: wire.Arrays) -> _P
             job = Job(station, job_id, len(spec.devices))
             return _Prepared(job, TrainRun(job, spec, arrays), spec.devices)
         case wire.Calibrate():
-            check_calibrate(station, spec)
-            job = Job(station, job_id, 2 * len(spec.voltages) + 1 + len(spec.others))
+            given = check_calibrate(station, spec, arrays)
+            job = Job(station, job_id, stages(spec))
             taken = taken_trains(station, spec, command.origin.continues)
-            return _Prepared(job, CalibrateRun(job, spec, taken), (spec.device, *spec.others))
+            return _Prepared(job, CalibrateRun(job, spec, given, taken), (spec.device, *spec.others))
         case _ if is_staged(spec):
             kind = staged(spec)
             kind.check(station)

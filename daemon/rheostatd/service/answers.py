@@ -27,7 +27,7 @@ from rheostatd.errors import (
 from rheostatd.journal.jobs import JobJournal, digest_again, digest_of
 from rheostatd.journal.pulses import PulseRecord
 from rheostatd.journal.reserve import Reserve
-from rheostatd.service import validate
+from rheostatd.service import trains, validate
 from rheostatd.service.again import earlier
 from rheostatd.service.conductor import Conductor
 from rheostatd.service.events import Events
@@ -146,7 +146,11 @@ class Answers:
     ) -> None:
         rig = self._need_rig()
         tables = [table.version for table in rig.tables]
-        total = validate.submit(submit, arrays, validate.Known(rig.devices, rig.schemes, tables, self._bench.limits))
+        known = validate.Known(rig.devices, rig.schemes, tables, self._bench.limits)
+        if isinstance(submit.spec, wire.Calibrate) and submit.spec.trains is not None and not arrays:
+            spec, arrays = trains.resolve(submit.spec, self._queue.find, self._journal)
+            submit = msgspec.structs.replace(submit, spec=spec)
+        total = validate.submit(submit, arrays, known)
         if submit.dry_run:
             self._conductor.ask(lambda number: messages.Dry(number, submit.spec, origin=origin), reply, arrays)
             return

@@ -21,6 +21,7 @@ from rheostatd.errors import (
     UnknownTable,
     possible,
 )
+from rheostatd.service import trains
 
 MAX_READINGS = 10_000
 MAX_PULSES = 1_000_000
@@ -28,6 +29,7 @@ MAX_STAGES = 100_000  # of a device
 ARRAYS: dict[type[wire.Spec], tuple[frozenset[str], frozenset[str]]] = {  # those a job needs, those it may have
     wire.Program: (frozenset({"targets", "device"}), frozenset({"tolerance"})),
     wire.Train: (frozenset({"voltage", "width"}), frozenset()),
+    wire.Calibrate: (frozenset(), trains.ARRAYS),
 }
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _EDGE = 1e-9  # relative: a target computed as exactly LRS may miss it by a rounding
@@ -71,7 +73,7 @@ def submit(request: wire.Submit, arrays: wire.Arrays, known: Known) -> int:
     if isinstance(spec, wire.Train):
         return _train(spec, arrays, known)
     if isinstance(spec, wire.Calibrate):
-        return _calibrate(spec, known)
+        return _calibrate(spec, arrays, known)
     if isinstance(spec, wire.IvLoops):
         return _iv_loops(spec, known)
     if isinstance(spec, wire.IdenticalPulses):
@@ -203,7 +205,9 @@ def _identical_pulses(spec: wire.IdenticalPulses, known: Known) -> int:
     return trains * len(devices)
 
 
-def _calibrate(spec: wire.Calibrate, known: Known) -> int:
+def _calibrate(spec: wire.Calibrate, arrays: wire.Arrays, known: Known) -> int:
+    if arrays and (spec.trains is None or set(arrays) != trains.ARRAYS):  # they are the daemon's to bring
+        raise BadTargets(f"a Calibrate job takes no arrays, not {_named(arrays)}")
     _devices((spec.device, *spec.others), known)
     _positive("width", spec.width)
     if spec.width > known.limits.max_width and not known.limits.host_timed:
@@ -217,7 +221,7 @@ def _calibrate(spec: wire.Calibrate, known: Known) -> int:
         raise LimitExceeded(
             f"voltage {spec.voltages[-1]:g} V: the bench allows write pulses up to {known.limits.max_voltage:g} V"
         )
-    return 2 * len(spec.voltages) + len(spec.others)
+    return 1 + len(spec.others) + (2 * len(spec.voltages) if spec.trains is None else 0)
 
 
 def _devices(names: Sequence[str], known: Known) -> list[wire.Device]:

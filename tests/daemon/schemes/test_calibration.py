@@ -179,3 +179,41 @@ def test_the_errors_of_a_table_cover_the_steps_of_the_device(calibrated, table_o
         moving = true > 0.02
         assert np.mean(np.abs(fitted - true)[moving] < 2.0 * error[moving]) > 0.9
         assert np.median(error[moving] / true[moving]) < 0.05
+
+
+def test_trains_measured_before_are_fitted_without_a_write_pulse_of_the_device(plant_of, table_of):
+    plant = plant_of(seed=3)
+    drive = Drive()
+    spec = msgspec.structs.replace(SPEC, voltages=(0.5, 1.0, 2.0, 4.0, 7.0), max_train=100)
+    trains = [
+        calibration.measure_train(plant, spec, direction, voltage, WINDOW, 0.02, drive)
+        for direction in (1, -1)
+        for voltage in spec.voltages
+    ]
+    longest = max(len(train.readings) for train in trains)
+    readings = np.full((2, 5, 1, longest), math.nan)
+    for place, train in zip(np.ndindex(2, 5), trains, strict=True):
+        readings[place][0, : len(train.readings)] = train.readings
+    whole = np.where(np.isfinite(readings), readings, readings[..., :1])  # complete ones only are taken
+    arrays = {
+        "train_voltages": np.array(spec.voltages),
+        "train_resistance": np.where(np.isnan(readings[..., -1:]), math.nan, whole),
+        "train_stroke": np.full((2, 5, 1), 30.0),
+    }
+    written = len(plant.log)
+    with pytest.raises(ValueError, match="two voltages"):
+        calibration.given_trains({**arrays, "train_resistance": np.full_like(readings, math.nan)})
+    given = calibration.given_trains({**arrays, "train_resistance": whole})
+    assert len(given) == 10
+    stages = []
+    spec = msgspec.structs.replace(spec, trains="earlier", others=("A2",))
+    plants = {"A1": plant, "A2": plant_of(seed=4)}
+    table = measure(plants, spec, given=trains, progress=stages.append)
+    assert len(plant.log) == written
+    assert [(stage.done, stage.total) for stage in stages] == [(1, 2), (2, 2)]
+    assert calibration.plan(spec).pulses == spec.gain_pulses
+    assert set(table.info.gains) == {"A1", "A2"}
+    resistances = np.linspace(760.0, 860.0, 11)
+    voltages = curves.choose_voltage(table, resistances, 0.25, 1)
+    true = curves.predict(table_of(), resistances, voltages, 1)
+    assert true.mean() == pytest.approx(0.25, rel=0.1)
