@@ -121,16 +121,17 @@ def _serve(given: argparse.Namespace, signals: EndSignals) -> None:
 
         claim(given.record)
     path = str(given.config.absolute()) if given.config else ""
-    launch = None
+    launch, virtual_time = None, False
     if bench.virtual is not None:
         real_time = given.real_time or bench.virtual.real_time
+        virtual_time = not real_time
         launch = _EarlyStart(functools.partial(_launch, path, settings.folder / "die.state", real_time, faults))
     from rheostatd.service.daemon import Daemon  # now, while the virtual bench starts: the imports take a while too
     from rheostatd.service.supervisor import Plan
 
     log.configure(settings.log_level, True if given.log_json else None)
     record = str(given.record.absolute()) if given.record else ""
-    plan = Plan(path, settings.folder, settings.restarts, lock, launch, given.real_time, record)
+    plan = Plan(path, settings.folder, settings.restarts, lock, launch, given.real_time, virtual_time, record)
     Daemon(settings, bench, plan, lock).run(functools.partial(print, flush=True), signals)
 
 

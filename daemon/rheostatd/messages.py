@@ -12,6 +12,8 @@ import msgspec
 
 from rheostat import wire
 
+KEPT = "kept_"  # begins the names of arrays by which a job that waits goes on; they are no part of a result
+
 # ---- service -> executor -------------------------------------------------------------------------------------------
 
 
@@ -42,11 +44,15 @@ NEW = Origin()  # comes from none
 
 
 class Run(msgspec.Struct, frozen=True, tag="run"):
-    """Arrays: those of the spec."""
+    """Arrays: those of the spec, and for a job that has waited those that its last Finished brought.
+
+    `now`: s that the bench's clock shows, for a job that waits on a bench whose time is virtual.
+    """
 
     job_id: str
     spec: wire.Spec
     origin: Origin = NEW
+    now: float | None = None
 
 
 class Dry(msgspec.Struct, frozen=True, tag="dry"):
@@ -128,7 +134,8 @@ class Happened(msgspec.Struct, frozen=True, tag="happened"):
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
-    """A job's end: its state is final. Arrays: those of wire.Result. Already durable in the executor's journal."""
+    """A job's end: its state is final, or WAITING until `due` (s of unix time, or of the bench's where Run told it).
+    Arrays: those of wire.Result. Already durable in the executor's journal."""
 
     job_id: str
     state: wire.JobState
@@ -138,6 +145,7 @@ class Finished(msgspec.Struct, frozen=True, tag="finished"):
     error: str | None = None
     table: wire.TableInfo | None = None  # a calibration's
     totals: Progress | None = None
+    due: float | None = None
 
 
 class Latched(msgspec.Struct, frozen=True, tag="latched"):

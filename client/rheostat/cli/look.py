@@ -146,7 +146,7 @@ def jobs(options: Namespace) -> int:
         (
             job.job_id,
             job.kind,
-            str(job.state),
+            show.state(job),
             f"{job.done}/{job.total}",
             ", ".join(filter(None, (show.outcomes(job.outcomes) or job.error, show.goes_on(job)))),
             str(job.pulses),

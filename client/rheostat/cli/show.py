@@ -107,6 +107,11 @@ def outcomes(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
 
 
+def state(of: wire.Job) -> str:
+    """A job's state, and for one that waits when it goes on."""
+    return f"{of.state} until {moment(of.due)}" if of.due is not None and not of.state.final else str(of.state)
+
+
 def ending(of: wire.Job) -> str:
     """The job, its state, and why when it is not as it should be."""
     return f"job {of.job_id} {of.state}" + (f": {of.error}" if of.error and of.error != of.state else "")

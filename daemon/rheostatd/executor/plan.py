@@ -23,6 +23,7 @@ from rheostatd.executor.requests import (
     check_initialise,
     check_program,
     check_read,
+    check_retention,
     check_train,
 )
 from rheostatd.executor.staged import StagedKind, recorded
@@ -34,6 +35,8 @@ DEFAULT_WIDTH = 0.8  # s, the paper's write pulse
 LANDING = 3  # pulses that a target takes beyond the way to it: smaller steps, a turn
 READINGS = 3  # of an event, on average, with those that accept a target
 NOT_VERIFIED = "a train is applied as it is: nothing looks at the readings before its end"
+LATE = "it lasts {:g} s; what is due while another job runs, or the daemon does not, is read late"
+CONTACTS = "every reading closes the relays anew, and contacts differ from closure to closure"
 
 
 def plan(station: Station, spec: wire.Spec, arrays: wire.Arrays, continues: tuple[str, ...] = ()) -> wire.Plan:
@@ -52,6 +55,16 @@ def plan(station: Station, spec: wire.Spec, arrays: wire.Arrays, continues: tupl
         case wire.Train():
             check_train(station, spec, arrays)
             return _train(station, spec, arrays)
+        case wire.Retention():
+            check_retention(station, spec)
+            visits = len(spec.devices) * len(spec.times)
+            return wire.Plan(
+                total=visits,
+                pulses=0,
+                rig_time=visits * (ROUTE + spec.readings * station.read_time),
+                energy=0.0,
+                risks=(LATE.format(spec.times[-1]), CONTACTS),
+            )
         case wire.Calibrate():
             check_calibrate(station, spec, arrays)
             return _calibrate(station, spec, taken_trains(station, spec, continues).keys())
@@ -92,7 +105,8 @@ def _calibrate(station: Station, spec: wire.Calibrate, taken: Collection[int]) -
     and the gains of others."""
     expected = calibration.plan(spec, station.read_time)
     device, total, pulses, seconds = spec.device, Estimate(), expected.pulses, expected.rig_time
-    for stage, (direction, voltage) in enumerate(calibration.trains_of(spec), start=1):
+    wanted = calibration.trains_of(spec) if spec.trains is None else []
+    for stage, (direction, voltage) in enumerate(wanted, start=1):
         train = applied(station, device, voltage, spec.width, spec.max_train)
         train += initialising(station, device, -direction, left_by(station, device, voltage))
         if stage not in taken:

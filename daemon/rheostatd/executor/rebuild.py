@@ -21,7 +21,8 @@ from rheostatd.journal.pulses import JobRecord, PulseRecord
 
 
 def rebuild(station: Station, job_id: str) -> tuple[messages.Finished, wire.Arrays] | None:
-    """What the record holds of a job: as it ended, or INTERRUPTED with what was done; None when it has no record.
+    """What the record holds of a job: as it ended, or INTERRUPTED with what was done; None when it has no record, or
+    when it goes on.
 
     A target in progress when everything stopped is INTERRUPTED, with what is known of it; its device may have had
     pulses that the record does not show, as many as its last lease allowed.
@@ -29,6 +30,8 @@ def rebuild(station: Station, job_id: str) -> tuple[messages.Finished, wire.Arra
     record: JobRecord | None = station.ledger.ask(PulseRecord.job, job_id)
     if record is None:
         return None
+    if isinstance(record.spec, wire.Retention) and record.state is not wire.JobState.CANCELLED:
+        return None  # whatever ended its slice: it goes on with what is missing
     leased: dict[str, tuple[int, int, bool]] = station.ledger.ask(PulseRecord.leased, job_id)
     devices = tuple(station.device(name) for name in leased if name in station.addresses)
     arrays: wire.Arrays = {}

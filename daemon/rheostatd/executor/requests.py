@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -148,6 +149,13 @@ def check_read(station: Station, spec: wire.Read) -> None:
     _known(station, spec.devices)
     if not 1 <= spec.readings <= MAX_READINGS:
         raise BadParameter(f"readings {spec.readings}: from 1 to {MAX_READINGS}")
+
+
+def check_retention(station: Station, spec: wire.Retention) -> None:
+    check_read(station, wire.Read(devices=spec.devices, readings=spec.readings))
+    times = spec.times
+    if not times or times[0] != 0.0 or not all(a < b < math.inf for a, b in pairwise(times)):
+        raise BadParameter("times: finite, rising, and the first one 0 (s after the first reading)")
 
 
 def check_initialise(station: Station, spec: wire.Initialise) -> None:

@@ -22,7 +22,15 @@ from rheostatd.executor.kinds import is_staged, staged
 from rheostatd.executor.measuring import CalibrateRun, InitialiseRun, ReadRun
 from rheostatd.executor.program import ProgramRun
 from rheostatd.executor.provenance import of_origin, of_programme, provenance
-from rheostatd.executor.requests import check_calibrate, check_initialise, check_program, check_read, check_train
+from rheostatd.executor.requests import (
+    check_calibrate,
+    check_initialise,
+    check_program,
+    check_read,
+    check_retention,
+    check_train,
+)
+from rheostatd.executor.retention import RetentionRun
 from rheostatd.executor.staged import recorded
 from rheostatd.executor.staged_run import StagedRun
 from rheostatd.executor.station import Station
@@ -32,7 +40,7 @@ from rheostatd.journal.blocks import EVENT, joined, trace_arrays
 
 log = structlog.get_logger()
 
-Body = ProgramRun | ReadRun | InitialiseRun | CalibrateRun | TrainRun | StagedRun
+Body = ProgramRun | ReadRun | InitialiseRun | CalibrateRun | TrainRun | StagedRun | RetentionRun
 
 
 @dataclass
@@ -66,7 +74,7 @@ def run(station: Station, command: messages.Run, arrays: wire.Arrays) -> Ended:
     told = {**provenance(station, job_id, spec, prepared.devices), **prepared.extra, **of_origin(command.origin)}
     state, code, text, fault = wire.JobState.DONE, None, None, None
     try:
-        station.ledger.begin(job_id, spec, arrays, told)
+        station.ledger.begin(job_id, spec, {} if isinstance(body, RetentionRun) else arrays, told)
         with station.guard.watching(station.rig.abort):
             body.run()
     except Cancelled as cancelled:
@@ -86,12 +94,15 @@ def run(station: Station, command: messages.Run, arrays: wire.Arrays) -> Ended:
     except (JournalError, RequestError) as error:
         state, code, text = wire.JobState.FAILED, error.code, str(error)
     station.latch.secure(fault)  # before anything that could take time
-    if state is not wire.JobState.DONE:
+    due = body.due if isinstance(body, RetentionRun) else None
+    if due is not None and (state is wire.JobState.DONE or code == "job.stopped"):
+        state = wire.JobState.WAITING  # the executor may stop: the job does not
+    if state not in (wire.JobState.DONE, wire.JobState.WAITING) or code is not None:
         body.abandon()
         log.warning("job.ended_early", job=job_id, state=state.value, code=code, error=text)
     ended = Ended(
         messages.Finished(
-            job_id, state, told, (), error_code=code, error=text, table=getattr(body, "table", None),
+            job_id, state, told, (), error_code=code, error=text, table=getattr(body, "table", None), due=due,
         ), body.arrays, job.backlog,
     )  # fmt: skip
     return _conclude(station, prepared, ended)
@@ -116,6 +127,10 @@ def _prepare(station: Station, command: messages.Run, arrays: wire.Arrays) -> _P
             check_train(station, spec, arrays)
             job = Job(station, job_id, len(spec.devices))
             return _Prepared(job, TrainRun(job, spec, arrays), spec.devices)
+        case wire.Retention():
+            check_retention(station, spec)
+            job = Job(station, job_id, len(spec.devices) * len(spec.times))
+            return _Prepared(job, RetentionRun(job, spec, arrays, command.now), spec.devices)
         case wire.Calibrate():
             given = check_calibrate(station, spec, arrays)
             job = Job(station, job_id, stages(spec))
@@ -146,11 +161,12 @@ def _conclude(station: Station, prepared: _Prepared, ended: Ended) -> Ended:
         job.publish(station.ledger.finish(job.job_id, state, code, text))
     except JournalError as error:
         log.error("journal.lost", job=job.job_id, code=error.code, error=str(error))
-        if state is wire.JobState.DONE:
+        if state in (wire.JobState.DONE, wire.JobState.WAITING):
             state, code, text = wire.JobState.FAILED, error.code, str(error)
     progress = job.progress()
     station.control.send(progress)
-    arrays = dict(ended.arrays)
+    waits = state is wire.JobState.WAITING
+    arrays = {name: array for name, array in ended.arrays.items() if waits or not name.startswith(messages.KEPT)}
     if isinstance(prepared.body, ProgramRun):
         for number, device in enumerate(prepared.body.programme.spec.traces):
             events = joined(job.kept.get(device, []), EVENT)
@@ -158,7 +174,7 @@ def _conclude(station: Station, prepared: _Prepared, ended: Ended) -> Ended:
     devices = tuple(station.device(name) for name in job.touched)
     ended.finished = messages.Finished(
         job.job_id, state, finished.provenance, devices,
-        error_code=code, error=text, table=finished.table, totals=progress,
+        error_code=code, error=text, table=finished.table, totals=progress, due=finished.due,
     )  # fmt: skip
     ended.arrays = arrays
     return ended

@@ -112,7 +112,8 @@ class JobJournal:
             _update(write, job)
 
     def finish(self, job: wire.Job, ended: Ended) -> None:
-        """The end of a job and its result, in one commit (the arrays are stored before)."""
+        """The end of a job, or of what it did before it waits, and its result so far, in one commit (the arrays are
+        stored before)."""
         with self._store.transaction() as write:
             _update(write, job)
             write("update jobs set result = ? where job_id = ?", (_encode(ended), job.job_id))

@@ -172,7 +172,7 @@ class Answers:
     def _cancel(self, request: wire.Cancel, arrays: wire.Arrays, reply: Reply) -> None:
         job = self._queue.cancel(request.job_id)
         if job.job_id == self._queue.running:
-            self._conductor.supervisor.send(messages.Cancel(job.job_id))
+            self._conductor.tell(messages.Cancel(job.job_id))
         reply(job)
 
     def _hold(self, job_id: str | None, paused: bool, reply: Reply) -> None:
@@ -182,7 +182,7 @@ class Answers:
         else:
             job = self._queue.hold(job_id, paused)
             if job_id == self._queue.running:
-                self._conductor.supervisor.send(messages.Pause(job_id) if paused else messages.Resume(job_id))
+                self._conductor.tell(messages.Pause(job_id) if paused else messages.Resume(job_id))
             reply(job)
         self._conductor.dispatch()
 

@@ -18,11 +18,13 @@ from rheostatd.journal.reserve import Reserve
 from rheostatd.service.events import Events
 from rheostatd.service.queue import JobQueue
 from rheostatd.service.supervisor import Life, Supervisor
-from rheostatd.service.timers import Timers
+from rheostatd.service.timers import Timer, Timers
 from rheostatd.service.waits import Questions, Reply
 
 log = structlog.get_logger()
 
+ALARM = 1e-3  # s after a due time: it has come then on the other clock, too
+LONGEST = 3600.0  # s that an alarm is set ahead: the clocks of the day and of the timers may part
 RETRY = 1.0  # s between attempts to record the end of a job on a full disk
 _LATCH = "rig.latch"  # note in the journal
 _NO_ROOM = "the end of a job waits to be recorded, there is no room on the disk"
@@ -55,6 +57,8 @@ class Conductor:
         self._recovering: list[Reply] = []  # waiting for an executor that had been given up
         self._given_up: str | None = None
         self._unstarted: str | None = None  # why the next job could not be recorded as begun
+        self._alarm: Timer | None = None  # at the next due time of a job that waits
+        self._early: list[messages.Command] | None = None  # to a job that is begun while the bench's time passes
         self.questions = Questions()
         self.rig = RigKnown()
         self.rig_latch = journal.note(_LATCH)
@@ -97,7 +101,12 @@ class Conductor:
         """Starts the next job, if there is one and the rig is free."""
         if self.stopping or self.latch is not None or self.supervisor.life is not Life.READY:
             return
-        entry = self._queue.next()
+        try:
+            entry = self._queue.next()
+        except JournalError as error:
+            log.error("job.due_unknown", code=error.code, reason=str(error))
+            return
+        self._set_alarm()
         if entry is None:
             return
         try:
@@ -111,16 +120,47 @@ class Conductor:
         self._unstarted = None
         self.dispatch()
 
+    def _set_alarm(self) -> None:
+        """Looks again when a job that waits is due; at least every hour, whatever became of the clocks."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        left = self._queue.until_due()
+        self._alarm = None if not left else self._timers.after(min(left + ALARM, LONGEST), self.dispatch)
+
+    def tell(self, command: messages.Cancel | messages.Pause | messages.Resume) -> None:
+        """To the executor, for the job that runs there; kept while the bench's time has to pass before it does."""
+        if self._early is not None:
+            self._early.append(command)
+        else:
+            self.supervisor.send(command)
+
     def _start(self, entry: Entry) -> None:
+        waits = isinstance(entry.spec, wire.Retention)
         try:
             arrays = self._journal.arrays.read_all(entry.inputs)
+            if waits:
+                arrays |= self._queue.kept(entry.job.job_id)
         except JournalCorrupt as error:  # asked for on an earlier day; its targets have been damaged since
             self._queue.start(entry)
             job_id, failed = entry.job.job_id, wire.JobState.FAILED
             self._finished(messages.Finished(job_id, failed, {}, (), error.code, str(error)), {})
             return
+        due = self._queue.due(entry.job.job_id) if waits else None
         self._queue.start(entry)
-        self.supervisor.send(messages.Run(entry.job.job_id, entry.spec, origin=entry.origin), arrays)
+        run = messages.Run(entry.job.job_id, entry.spec, origin=entry.origin)
+        if due is not None and self.supervisor.virtual_time:
+            early = self._early = []
+            self.supervisor.let_pass(due, lambda now: self._sent(msgspec.structs.replace(run, now=now), arrays, early))
+        else:
+            self.supervisor.send(run, arrays)
+
+    def _sent(self, command: messages.Run, arrays: wire.Arrays, early: list[messages.Command]) -> None:
+        """The bench's time has passed. Meanwhile the executor may have gone, and its job with it."""
+        if self._early is early and self.supervisor.life is Life.READY:
+            self._early = None
+            self.supervisor.send(command, arrays)
+            for each in early:
+                self.supervisor.send(each)
 
     # ---- questions to the executor ---------------------------------------------------------------------------------
 
@@ -169,6 +209,7 @@ class Conductor:
                 log.warning("executor.unexpected", report=type(report).__name__)
 
     def lost(self, why: str) -> None:
+        self._early = None
         self._queue.orphan_running()
         self._events.publish("executor.lost", reason=why)
         self.questions.fail_all(wire.Failure(code="executor.failed", message=why))

@@ -51,7 +51,7 @@ class Daemon:
         self._journal = journal
         self._front = self._open_front(settings)
         self._events = Events(self._front.publish, time.time, settings.event_ring)
-        self._queue = JobQueue(journal, self._events, time.time, settings.queue_limit)
+        self._queue = JobQueue(journal, self._events, time.time, settings.queue_limit, plan.virtual_time)
         self._waits = JobWaits(self._timers, self._queue.find)
         self._queue.listeners.append(self._waits.changed)
         conductor = Conductor(self._queue, journal, reserve, self._events, self._timers)

@@ -68,6 +68,8 @@ def job_data(job: wire.Job) -> dict[str, Any]:
         "rig_time_s": job.rig_time,
         "outcomes": job.outcomes,
     }
+    if job.due is not None:
+        data["due_s"] = job.due
     if job.error_code is not None:
         data |= {"error_code": job.error_code, "error": job.error}
     return msgspec.to_builtins(data)  # type: ignore[no-any-return]

@@ -67,7 +67,8 @@ class Plan:
     restarts: int
     lock: Lock | None = None  # held by the executor too: it outlives a service that is killed
     launch: Callable[[], VirtualBench] | None = None
-    real_time: bool = False  # of the virtual bench
+    real_time: bool = False  # the virtual bench waits for real, whatever the file says
+    virtual_time: bool = False  # the bench's time is virtual: waiting costs nothing
     record: str = ""  # file for the dialogue with the instruments
     program: tuple[str, ...] = ("-P", "-m", "rheostatd.executor")
 
@@ -119,6 +120,15 @@ class Supervisor:
         """Only while the executor is ready."""
         assert self.link is not None
         self.link.send(command, arrays)
+
+    @property
+    def virtual_time(self) -> bool:
+        return self._plan.virtual_time
+
+    def let_pass(self, until: float, then: Callable[[float], None]) -> None:
+        """Lets the bench's time go on to `until` (s on its clock), unless it is later already; `then` is told what the
+        clock says. When the bench has gone, nothing more is told: its end is the executor's."""
+        self._keeper.let_pass(until, then)
 
     def exchange(self) -> None:
         """What the socket has for us, one report at a time; called when the poller says so."""

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from rheostatd.service import trains
 MAX_READINGS = 10_000
 MAX_PULSES = 1_000_000
 MAX_STAGES = 100_000  # of a device
+MAX_TIME = 1e9  # s, thirty years
 ARRAYS: dict[type[wire.Spec], tuple[frozenset[str], frozenset[str]]] = {  # those a job needs, those it may have
     wire.Program: (frozenset({"targets", "device"}), frozenset({"tolerance"})),
     wire.Train: (frozenset({"voltage", "width"}), frozenset()),
@@ -70,6 +72,8 @@ def submit(request: wire.Submit, arrays: wire.Arrays, known: Known) -> int:
         if spec.state not in ("HRS", "LRS"):
             raise BadParameter(f"state {spec.state!r}: HRS or LRS")
         return len(spec.devices)
+    if isinstance(spec, wire.Retention):
+        return _retention(spec, known)
     if isinstance(spec, wire.Train):
         return _train(spec, arrays, known)
     if isinstance(spec, wire.Calibrate):
@@ -205,6 +209,16 @@ def _identical_pulses(spec: wire.IdenticalPulses, known: Known) -> int:
     return trains * len(devices)
 
 
+def _retention(spec: wire.Retention, known: Known) -> int:
+    devices = _devices(spec.devices, known)
+    _whole("readings", spec.readings, MAX_READINGS)
+    _whole("the number of times", len(spec.times), MAX_READINGS)
+    rising = all(low < high for low, high in pairwise(spec.times))
+    if not rising or spec.times[0] != 0.0 or not spec.times[-1] <= MAX_TIME:
+        raise BadParameter(f"times: rising, the first one 0, at most {MAX_TIME:g} s")
+    return len(devices) * len(spec.times)
+
+
 def _calibrate(spec: wire.Calibrate, arrays: wire.Arrays, known: Known) -> int:
     if arrays and (spec.trains is None or set(arrays) != trains.ARRAYS):  # they are the daemon's to bring
         raise BadTargets(f"a Calibrate job takes no arrays, not {_named(arrays)}")
@@ -221,7 +235,7 @@ def _calibrate(spec: wire.Calibrate, arrays: wire.Arrays, known: Known) -> int:
         raise LimitExceeded(
             f"voltage {spec.voltages[-1]:g} V: the bench allows write pulses up to {known.limits.max_voltage:g} V"
         )
-    return 1 + len(spec.others) + (2 * len(spec.voltages) if spec.trains is None else 0)
+    return len(spec.others) + (2 * len(spec.voltages) if spec.trains is None else 1)
 
 
 def _devices(names: Sequence[str], known: Known) -> list[wire.Device]:

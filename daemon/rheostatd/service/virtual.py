@@ -34,6 +34,7 @@ class VirtualKeeper:
         self._failed = failed
         self._launching = False
         self._closed = False
+        self._telling = threading.Lock()
         self.bench: VirtualBench | None = None
 
     @property
@@ -46,6 +47,27 @@ class VirtualKeeper:
         if self._launch is not None and self.bench is None and not self._launching:
             self._launching = True
             threading.Thread(target=self._run, args=(self._launch,), name="virtual-bench", daemon=True).start()
+
+    def let_pass(self, until: float, then: Callable[[float], None]) -> None:
+        """Lets the bench's time go on to `until` (s), if it has not come yet; `then` is called with what its clock says
+        afterwards. In a thread of its own: nobody else waits for a bench."""
+        bench = self.bench
+        if bench is None:
+            return
+
+        def wait() -> None:
+            try:
+                with self._telling:
+                    now = bench.let_pass(0.0)
+                    if until > now:
+                        now = bench.let_pass(until - now)
+            except Exception as error:  # noqa: BLE001 (whatever it is, the loop's thread has to hear of it)
+                why = str(error)
+                self._mailbox.post(lambda: None if self._closed else self._gone(why))
+                return
+            self._mailbox.post(lambda: then(now))
+
+        threading.Thread(target=wait, name="virtual-time", daemon=True).start()
 
     def close(self) -> None:
         self._closed = True
