@@ -13,7 +13,8 @@ from rheostat.wire.tables import TableInfo
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened, numbered without gaps since the daemon started. Names: job.queued job.started
     job.progress job.paused job.resumed job.waiting job.finished device.started device.verified device.failed
-    pulses.applied rig.latched rig.recovered rig.estop daemon.stopping. `data` carries suffixed keys (resistance_ohm, rig_time_s)."""
+    pulses.applied rig.latched rig.recovered rig.estop daemon.stopping. `data` carries suffixed keys (resistance_ohm,
+    rig_time_s)."""
 
     sequence: int
     time: float  # unix time, s

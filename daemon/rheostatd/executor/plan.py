@@ -20,6 +20,7 @@ from rheostatd.executor.requests import (
     Programme,
     Visiting,
     check_calibrate,
+    check_check,
     check_initialise,
     check_program,
     check_read,
@@ -29,12 +30,16 @@ from rheostatd.executor.requests import (
 from rheostatd.executor.staged import StagedKind, recorded
 from rheostatd.executor.station import Station
 from rheostatd.executor.taken_trains import taken_trains
+from rheostatd.journal.pulses import PulseRecord
 from rheostatd.schemes import incremental
 
 DEFAULT_WIDTH = 0.8  # s, the paper's write pulse
 LANDING = 3  # pulses that a target takes beyond the way to it: smaller steps, a turn
 READINGS = 3  # of an event, on average, with those that accept a target
 NOT_VERIFIED = "a train is applied as it is: nothing looks at the readings before its end"
+SETTLES = "up to a third of the write pulses are strong ones that use up the history of the device"
+OLD = 86400.0  # s; a feedforward table older than this is named as a risk
+WORN = 10_000  # exchanges with a device since its table was measured, after which that is
 LATE = "it lasts {:g} s; what is due while another job runs, or the daemon does not, is read late"
 CONTACTS = "every reading closes the relays anew, and contacts differ from closure to closure"
 
@@ -55,6 +60,12 @@ def plan(station: Station, spec: wire.Spec, arrays: wire.Arrays, continues: tupl
         case wire.Train():
             check_train(station, spec, arrays)
             return _train(station, spec, arrays)
+        case wire.CheckTable():
+            table = check_check(station, spec)
+            pulses = len(spec.devices) * spec.pulses
+            energy = pulses * float(np.mean(pulse_energy(table, station.bench.topology.write_to_read)))
+            risks = [*_timing(table.info.width), *_age(station, table, spec.devices), SETTLES]
+            return _plan(station, len(spec.devices), pulses, table.info.width, len(spec.devices), energy, risks)
         case wire.Retention():
             check_retention(station, spec)
             visits = len(spec.devices) * len(spec.times)
@@ -145,7 +156,8 @@ def _staged(station: Station, kind: StagedKind, continues: tuple[str, ...]) -> w
             expected += kind.estimate(station, device, stages)
             total += len(stages)
             visited.append(device)
-    risks = (*_timing(kind.width), *_unknown(station, visited), *kind.risks(station))
+    age = [] if kind.table is None else _age(station, kind.table, visited)
+    risks = (*_timing(kind.width), *_unknown(station, visited), *age, *kind.risks(station))
     return _of(station, total, visited, expected, risks)
 
 
@@ -169,6 +181,7 @@ def _program(station: Station, programme: Programme) -> wire.Plan:
         energy = (down + landing / 2) * each[0] + (up + landing / 2) * each[1]
     devices = tuple(visiting.device for visiting in programme.visits)
     risks = [*_timing(width), *_unknown(station, devices)]
+    risks += _age(station, table, devices)
     if table is None:
         risks.append("no feedforward table covers these devices: the scheme finds its steps by trying")
     elif table.info.noise > programme.spec.tolerance:
@@ -219,6 +232,21 @@ def _timing(width: float) -> list[str]:
         f"write pulses of {width:g} s are timed by the host, not the instrument: if the computer or the line stops, "
         "the device stays at the write voltage"
     ]
+
+
+def _age(station: Station, table: wire.FeedforwardTable | None, devices: Iterable[str]) -> list[str]:
+    """What speaks against a table: its age, and how much its devices have been through since."""
+    if table is None:
+        return []
+    info, age = table.info, station.ledger.clock() - table.info.created
+    risks = []
+    if age > OLD:
+        risks.append(f"feedforward table {info.version} is {age / 86400.0:.3g} days old: check_table tells if it fits")
+    for device in devices:
+        count = station.ledger.ask(PulseRecord.exchanges_since, device, info.created)
+        if count > WORN:
+            risks.append(f"{device} has had about {count} write pulses since feedforward table {info.version}")
+    return risks
 
 
 def _unknown(station: Station, devices: Iterable[str]) -> list[str]:

@@ -81,8 +81,7 @@ def of_programme(programme: Programme) -> dict[str, Any]:
         "confidence": programme.spec.confidence,
         "order": programme.spec.order,
         "max_pulses": programme.spec.max_pulses,
-        "table": None if table is None else table.info.version,
-        "calibration": None if table is None else msgspec.to_builtins(table.info),
+        **of_table(table),
     }
 
 
@@ -94,6 +93,13 @@ def of_origin(origin: messages.Origin) -> dict[str, Any]:
     if origin.continues:
         told["continues"] = list(origin.continues)
     return told
+
+
+def of_table(table: wire.FeedforwardTable | None) -> dict[str, Any]:
+    """The calibration that a job looks up."""
+    if table is None:
+        return {"table": None, "calibration": None}
+    return {"table": table.info.version, "calibration": msgspec.to_builtins(table.info)}
 
 
 def instruments(station: Station) -> tuple[wire.Instrument, ...]:

@@ -28,6 +28,7 @@ from rheostatd.schemes.policy import Scheme, Task
 from rheostatd.schemes.registry import SCHEMES, build
 
 MAX_READINGS = 10000
+LEAST_CHECK, MAX_CHECK = 8, 1000  # write pulses of a check
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,17 @@ def check_retention(station: Station, spec: wire.Retention) -> None:
     times = spec.times
     if not times or times[0] != 0.0 or not all(a < b < math.inf for a, b in pairwise(times)):
         raise BadParameter("times: finite, rising, and the first one 0 (s after the first reading)")
+
+
+def check_check(station: Station, spec: wire.CheckTable) -> wire.FeedforwardTable:
+    """The table to be checked."""
+    _known(station, spec.devices)
+    if not LEAST_CHECK <= spec.pulses <= MAX_CHECK:
+        raise BadParameter(f"pulses {spec.pulses}: from {LEAST_CHECK} to {MAX_CHECK} a device")
+    table = find_table(station, spec.table, spec.devices)
+    if table is None:
+        raise UnknownTable(f"no feedforward table covers {', '.join(spec.devices)}: calibrate them first")
+    return table
 
 
 def check_initialise(station: Station, spec: wire.Initialise) -> None:

@@ -16,14 +16,16 @@ from rheostat_hal.errors import HalError, RefusedError
 from rheostatd import messages
 from rheostatd.errors import DaemonError, JournalError, RequestError
 from rheostatd.executor.calibration import CalibrationFailed, stages
+from rheostatd.executor.check import CheckRun
 from rheostatd.executor.estop import Stopped
 from rheostatd.executor.job import Cancelled, Job
 from rheostatd.executor.kinds import is_staged, staged
 from rheostatd.executor.measuring import CalibrateRun, InitialiseRun, ReadRun
 from rheostatd.executor.program import ProgramRun
-from rheostatd.executor.provenance import of_origin, of_programme, provenance
+from rheostatd.executor.provenance import of_origin, of_programme, of_table, provenance
 from rheostatd.executor.requests import (
     check_calibrate,
+    check_check,
     check_initialise,
     check_program,
     check_read,
@@ -40,7 +42,7 @@ from rheostatd.journal.blocks import EVENT, joined, trace_arrays
 
 log = structlog.get_logger()
 
-Body = ProgramRun | ReadRun | InitialiseRun | CalibrateRun | TrainRun | StagedRun | RetentionRun
+Body = ProgramRun | ReadRun | InitialiseRun | CalibrateRun | TrainRun | StagedRun | RetentionRun | CheckRun
 
 
 @dataclass
@@ -127,6 +129,10 @@ def _prepare(station: Station, command: messages.Run, arrays: wire.Arrays) -> _P
             check_train(station, spec, arrays)
             job = Job(station, job_id, len(spec.devices))
             return _Prepared(job, TrainRun(job, spec, arrays), spec.devices)
+        case wire.CheckTable():
+            table = check_check(station, spec)
+            job = Job(station, job_id, len(spec.devices))
+            return _Prepared(job, CheckRun(job, spec, table), spec.devices, of_table(table))
         case wire.Retention():
             check_retention(station, spec)
             job = Job(station, job_id, len(spec.devices) * len(spec.times))

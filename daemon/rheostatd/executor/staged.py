@@ -86,13 +86,15 @@ class Done:
 class StagedKind(abc.ABC):
     """One kind of staged job: what its stages do, what they will cost, and the arrays that come of them.
 
-    `name`: of the kind, in leases; `each`: stages of one device; `width`: s of the longest write pulse. `check` is
-    called before `stage`, `estimate`, `told` and `width`; `arrays` needs nothing but the spec.
+    `name`: of the kind, in leases; `each`: stages of one device; `width`: s of the longest write pulse; `table`: that
+    it looks up, if any. `check` is called before `stage`, `estimate`, `told`, `width` and `table`; `arrays` needs
+    nothing but the spec.
     """
 
     name: ClassVar[str]
     each: int
     width: float
+    table: wire.FeedforwardTable | None = None
 
     def __init__(self, devices: tuple[str, ...]) -> None:
         self.devices = devices

@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import msgspec
 import numpy as np
 
 from rheostat import curves, wire
@@ -16,6 +15,7 @@ from rheostat_hal.bench import Window
 from rheostatd.errors import BadParameter, UnknownTable
 from rheostatd.executor.estimates import Estimate, initialising
 from rheostatd.executor.plant import RigPlant
+from rheostatd.executor.provenance import of_table
 from rheostatd.executor.requests import check_pulses, check_read, find_table
 from rheostatd.executor.staged import Done, StagedKind, begin_at, confirmed
 from rheostatd.executor.station import Station
@@ -36,7 +36,6 @@ class Staircase(StagedKind):
         super().__init__(spec.devices)
         self.spec = spec
         self.each = len(DIRECTIONS) * spec.cycles
-        self.table: wire.FeedforwardTable | None = None
         self._packed: Any = None
         self._sweeps: dict[int, curves.Sweep] = {}  # as predicted, by direction
 
@@ -58,8 +57,7 @@ class Staircase(StagedKind):
             raise BadParameter(str(error)) from error
 
     def told(self) -> dict[str, Any]:
-        assert self.table is not None
-        return {"table": self.table.info.version, "calibration": msgspec.to_builtins(self.table.info)}
+        return of_table(self.table)
 
     def _gains(self, device: str) -> tuple[float, float]:
         assert self.table is not None

@@ -232,6 +232,15 @@ class PulseRecord:
         rows = self._store.query("select events from blocks where job = ? and device = ? order by id", (job, device))
         return joined((row[0] for row in rows), EVENT)
 
+    def exchanges_since(self, device: str, moment: float) -> int:
+        """Exchanges (nearly all of them write pulses) with a device in jobs that began after a time, unix s."""
+        rows = self._store.query(
+            """select coalesce(sum(length(events)), 0) from blocks join jobs on jobs.job = blocks.job
+               where device = ? and began > ?""",
+            (device, moment),
+        )
+        return int(rows[0][0]) // EVENT.itemsize
+
     def outcomes(self, job: str) -> npt.NDArray[Any]:
         """Every target of a job that was done, dtype OUTCOME, oldest first."""
         rows = self._store.query("select outcomes from blocks where job = ? order by id", (job,))

@@ -72,6 +72,11 @@ def submit(request: wire.Submit, arrays: wire.Arrays, known: Known) -> int:
         if spec.state not in ("HRS", "LRS"):
             raise BadParameter(f"state {spec.state!r}: HRS or LRS")
         return len(spec.devices)
+    if isinstance(spec, wire.CheckTable):
+        _whole("pulses", spec.pulses, MAX_PULSES)
+        if spec.table is not None and spec.table not in known.tables:
+            raise UnknownTable(f"no feedforward table {spec.table!r}; {possible(spec.table, known.tables)}")
+        return len(_devices(spec.devices, known))
     if isinstance(spec, wire.Retention):
         return _retention(spec, known)
     if isinstance(spec, wire.Train):
