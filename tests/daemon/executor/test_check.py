@@ -63,3 +63,14 @@ def test_the_record_knows_what_a_device_has_been_through_since_a_time(executor: 
     assert record.exchanges_since("A2", began) == 13  # 12 write pulses and the reading before
     assert record.exchanges_since("A2", time.time()) == 0
     assert record.exchanges_since("A1", began) == 0
+
+
+def test_a_check_keeps_within_the_energy_that_the_bench_allows(kit: Any) -> None:
+    bench = kit.folder / "bench.toml"
+    bench.write_text(kit.embedded().replace("max_energy_j = 2.0", "max_energy_j = 0.8"))
+    kit.add_table(("A1",))
+    executor = kit.executor(str(bench))
+    executor.run("k1", wire.CheckTable(devices=("A1",)))
+    finished, _ = executor.finished("k1")
+    assert set(finished.totals.outcomes) <= {"fits", "misfits"}
+    assert finished.totals.pulses >= 16
