@@ -162,7 +162,7 @@ def _scoring(level: Integers, error: Floats, n: int, heavy: bool, hypers: Hypers
         new_tail, tail_freedom, tau_error = curves.tail, 0.0, tau.variance
         if heavy:
             now = np.maximum(curves.tail, student.LEAST_TAIL)
-            bend = total(student.scores(z, scale[level], now[level])[2])
+            bend = total(student.tail_score(z, now[level]))
             flat = 1.5 / (1.0 + 3.0 * now)
             bend += fitted_away * (flat - 0.5 / (1.0 + now)) + in_tau * tau.variance * flat
             # What a tail changes is partly what a scale changes: what is left counts.

@@ -1,4 +1,4 @@
-"""Student's t for many samples at once: density, scores and information, and maximum likelihood by rows.
+"""Student's t for many samples at once: density, information, and maximum likelihood by rows.
 
 Everywhere `tail` is 1 / nu: 0 is the normal distribution, 1 Cauchy's. In it the likelihood is smooth up to the normal,
 which in nu is infinitely far. tau is the logarithm of the scale. Density: Z. Diao et al., Nanoscale Horiz. 10, 780
@@ -54,13 +54,11 @@ def weights(z: Floats, tail: Floats) -> Floats:
     return np.asarray((1.0 + tail) / (1.0 + tail * z * z))
 
 
-def scores(z: Floats, scale: Floats, tail: Floats) -> tuple[Floats, Floats, Floats]:
-    """First derivatives of a datum's log-likelihood in loc, tau and tail; tail at least LEAST_TAIL."""
-    q = 1.0 + tail * z * z
-    w = (1.0 + tail) / q
-    first, _ = _norm_derivatives(tail)
-    in_tail = first + np.log(q) / (2.0 * tail**2) - (1.0 + tail) / (2.0 * tail) * z * z / q
-    return w * z / scale, w * z * z - 1.0, in_tail
+def tail_score(z: Floats, tail: Floats) -> Floats:
+    """Derivative of a datum's log-likelihood in its tail, which is at least LEAST_TAIL."""
+    square = z * z
+    fall = np.log1p(tail * square) / (2.0 * tail**2) - (1.0 + tail) / (2.0 * tail) * square / (1.0 + tail * square)
+    return np.asarray(_norm_derivatives(tail)[0] + fall)
 
 
 def information(scale: Floats, tail: Floats) -> tuple[Floats, Floats, Floats, Floats]:
