@@ -167,7 +167,7 @@ class StandIn:
         done = total if state.final else 0
         outcomes = {"verified": done - (done > 1), **({"not_converged": 1} if done > 1 else {})}
         if kind != "program":
-            outcomes = {"applied" if kind == "train" else "verified": done}
+            outcomes = {{"train": "applied", "check_table": "fits"}.get(kind, "verified"): done}
         due = self.due if state is wire.JobState.WAITING else None
         return wire.Job(job_id=job_id, kind=kind, state=state, total=total, done=done, outcomes=outcomes, due=due)
 

@@ -14,7 +14,7 @@ from rheostat.export import save
 from rheostat.results import CheckTableResult, Result
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
-AS_ASKED = {"verified", "applied"}  # outcomes of targets, of trains
+AS_ASKED = {"verified", "applied", "fits"}  # outcomes of targets, of trains, of checks of a table
 
 
 def job_command(job: Job[Any], options: Namespace, always: bool = False) -> int:
