@@ -62,6 +62,26 @@ def load(path: str | Path) -> Result:
     if chosen == "csv":
         raise InputError(f"{source}: CSV is for looking at; load NPZ or HDF5")
     about, arrays = _from_npz(source) if chosen == "npz" else _from_hdf5(source)
+    return _built(about, arrays)
+
+
+def into_group(result: Result, group: Any) -> None:
+    """Writes a result into a group of an open HDF5 file, as `save` does into a file of its own."""
+    group.attrs["about"] = _about(result)
+    group["devices_named"] = list(result.devices)
+    for name, (plain_name, array) in _contents(result).items():
+        data = group.create_dataset(name, data=array)
+        unit = UNITS.get(plain_name.rpartition("_")[2] if plain_name.startswith("trace_") else plain_name)
+        data.attrs["unit"] = unit or "1"
+
+
+def from_group(group: Any) -> Result:
+    """The result that `into_group` wrote. Raises KeyError, ValueError where there is none."""
+    about = _checked(json.loads(group.attrs["about"]), Path(group.file.filename))
+    return _built(about, {_wire_name(n): np.asarray(group[n]) for n in group if n != "devices_named"})
+
+
+def _built(about: dict[str, Any], arrays: wire.Arrays) -> Result:
     job = msgspec.convert(about["job"], wire.Job)
     traced = about.get("traces", [])
     reply = wire.Result(job=job, devices=tuple(about["devices"]), provenance=about["provenance"])
@@ -151,21 +171,15 @@ def _from_npz(path: Path) -> tuple[dict[str, Any], wire.Arrays]:
 
 
 def _hdf5(result: Result, file: IO[bytes]) -> None:
-    with _h5py().File(file, "w") as archive:
-        archive.attrs["about"] = _about(result)
-        archive["devices_named"] = list(result.devices)
-        for name, (plain_name, array) in _contents(result).items():
-            data = archive.create_dataset(name, data=array)
-            unit = UNITS.get(plain_name.rpartition("_")[2] if plain_name.startswith("trace_") else plain_name)
-            data.attrs["unit"] = unit or "1"
+    with h5py().File(file, "w") as archive:
+        into_group(result, archive)
 
 
 def _from_hdf5(path: Path) -> tuple[dict[str, Any], wire.Arrays]:
-    h5py = _h5py()
     if not path.exists():
         raise FileNotFoundError(f"no file {path}")
     try:
-        with h5py.File(path, "r") as archive:
+        with h5py().File(path, "r") as archive:
             about = _checked(json.loads(archive.attrs["about"]), path)
             return about, {_wire_name(n): np.asarray(archive[n]) for n in archive if n != "devices_named"}
     except (KeyError, ValueError, OSError) as error:
@@ -196,9 +210,10 @@ def _reshaped(built: results.ProgramResult, shape: tuple[int, ...], unit: str) -
     return results.ProgramResult(built.job, built.devices, built.provenance, flat, built.traces, shape, unit)
 
 
-def _h5py() -> Any:
+def h5py() -> Any:
+    """The module, or MissingExtra."""
     try:
-        import h5py
+        import h5py as module
     except ImportError as error:
         raise MissingExtra("HDF5 needs h5py: pip install 'rheostat[client]'") from error
-    return h5py
+    return module
