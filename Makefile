@@ -1,4 +1,4 @@
-# make demo | test | test-full | bench | lint | format | clean: each sets up what it needs first.
+# make demo | characterise | test | test-full | bench | lint | format | clean: each sets up what it needs first.
 BIN := .venv/bin/
 
 # The first Python that runs and is new enough: a pyenv shim without a version behind it is passed over.
@@ -8,7 +8,7 @@ SETUP = python=$$($(FIND_PYTHON)); test -n "$$python" || \
 	{ echo "set-up: needs Python 3.11 or newer (python3, python3.13, python3.12, python3.11 tried)" >&2; exit 1; }; \
 	"$$python" deploy/setup_env.py
 
-.PHONY: help setup public demo test test-full lint format bench clean
+.PHONY: help setup public demo characterise test test-full lint format bench clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -22,6 +22,10 @@ public:  # what the tests and benchmarks drive beside our own drivers, in .venv-
 
 demo: setup  ## program a small network on the virtual bench and write the report
 	@$(BIN)rheostat demo --out build/demo
+
+characterise: setup  ## both papers' whole programmes on their virtual benches, with reports
+	@for profile in diao2025 xhameni2025; do \
+		$(BIN)rheostat characterise --profile $$profile --virtual --out build/characterise/$$profile || exit $$?; done
 
 lint: setup  ## ruff, mypy --strict (also as on Windows) and the import contracts
 	$(BIN)ruff check

@@ -14,6 +14,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rheostat.characterisation.programme import characterise
+    from rheostat.characterisation.record import Characterisation
     from rheostat.client import Job, Rig, connect
     from rheostat.errors import RheostatError
     from rheostat.results import ProgramResult, Result
@@ -32,6 +34,8 @@ _HOMES = {
     "RheostatError": "rheostat.errors",
     "JobState": "rheostat.wire",
     "Outcome": "rheostat.wire",
+    "characterise": "rheostat.characterisation.programme",
+    "Characterisation": "rheostat.characterisation.record",
     "transfer": "rheostat.weights.transfer",
     "Mapping": "rheostat.weights.mapping",
 }
@@ -40,6 +44,7 @@ _PARTS = {name: f"rheostat.{name}" for name in ("aio", "client", "errors", "expo
 _PARTS["analog"] = "rheostat.weights.analog"
 
 __all__ = [
+    "Characterisation",
     "Job",
     "JobState",
     "Mapping",
@@ -48,6 +53,7 @@ __all__ = [
     "Result",
     "RheostatError",
     "Rig",
+    "characterise",
     "connect",
     "transfer",
 ]

@@ -64,9 +64,13 @@ def status_of(error: errors.RheostatError) -> int:
 
 
 def _demo(arguments: Sequence[str]) -> int:
-    from rheostat import demo
+    if arguments[0] == "demo":
+        from rheostat import demo
 
-    return demo.main(arguments[1:])
+        return demo.main(arguments[1:])
+    from rheostat.characterisation import command
+
+    return {"characterise": command.characterise, "compare": command.compare}[arguments[0]](arguments[1:])
 
 
 def _complain(message: str, status: int) -> int:

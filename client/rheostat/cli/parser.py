@@ -11,7 +11,8 @@ from rheostat.cli.grammar.options import Parser, common
 STATUSES = """exit status: 0 done; 1 a job failed, a target was not verified or the daemon refused; 2 the command line
 or what it names is wrong; 3 no daemon answers; 130 interrupted."""
 
-DEMOS = ("demo",)  # has a command line of its own, in rheostat.demo
+# Have command lines of their own, in rheostat.demo and rheostat.characterisation.
+DEMOS = ("demo", "characterise", "compare")
 
 
 class CommandLine:
@@ -36,6 +37,10 @@ The daemon is looked for at --address, else $RHEOSTAT_ADDRESS, else tcp://127.0.
         for build in (looking.look, asking.ask, measuring.measure, looking.jobs, looking.stop):
             build(self._command)
         self._adder.add_parser("demo", help="the whole way once, from training to accuracy", add_help=False)
+        self._adder.add_parser(
+            "characterise", help="a paper's whole programme on a device, and a report", add_help=False
+        )
+        self._adder.add_parser("compare", help="two characterised devices, or dates, side by side", add_help=False)
 
     def _command(self, name: str, words: str, *examples: str) -> Parser:
         shown = "\n".join(f"  {example}" for example in examples)

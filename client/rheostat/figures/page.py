@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
+MARKED = ' class="marked"'
 MOST = 24  # of a list are written out
 A_LONG_TIME_AGO = 1e9  # unix time; numbers beyond it are times
 
@@ -34,6 +35,9 @@ td.number { text-align: right; padding-right: 0; font-variant-numeric: tabular-n
 thead th.number { text-align: right; padding-right: 0; }
 td.text { overflow-wrap: anywhere; font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace;
   font-size: .85rem; }
+table.columns { font-size: .88rem; } table.columns td, table.columns thead th { padding: .2rem 1.1rem .2rem 0; }
+table.columns th.group { padding-top: .9rem; }
+tr.marked { font-weight: 700; background: var(--pale); }
 table.dense { font-size: .85rem; } table.dense td, table.dense th { padding-top: .12rem; padding-bottom: .12rem; }
 figure { margin: 1.2rem 0 2rem; }
 figure svg { display: block; width: 100%; height: auto; }
@@ -92,6 +96,29 @@ def grouped_table(rows: Sequence[tuple[str, str, str]]) -> str:
         )
         before = section
     return f"<table><tbody>{''.join(lines)}</tbody></table>"
+
+
+def columns_table(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = (), marked: Sequence[int] = ()
+) -> str:
+    """Rows (section, cells ...) under headers of the cells, each section under a row of its own; numbers: columns of
+    the cells that are set as such; marked: rows in bold."""
+    lines = []
+    before = None
+    for k, (section, *cells) in enumerate(rows):
+        if section != before:
+            before = section
+            lines.append(f'<tr><th class="group" scope="rowgroup" colspan="{len(headers)}">{escape(section)}</th></tr>')
+        inside = "".join(
+            f'<td class="number">{escape(cell)}</td>' if column in numbers else f"<td>{escape(cell)}</td>"
+            for column, cell in enumerate(cells)
+        )
+        lines.append(f"<tr{MARKED if k in marked else ''}>{inside}</tr>")
+    head = "".join(
+        f'<th scope="col" class="{"number" if column in numbers else ""}">{escape(text)}</th>'
+        for column, text in enumerate(headers)
+    )
+    return f'<table class="columns"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
 
 
 def grouped_text(content: Mapping[str, Any]) -> str:

@@ -160,7 +160,7 @@ def convergence(
         whole.set_xlabel("event (write pulse and read-verify)")
         whole.set_ylabel("resistance (Ω)")
         whole.set_title(f"device {device}")
-        _legend_below(whole)
+        legend_below(whole)
         near.axhspan(-tolerance, tolerance, color=PALE, label=f"accepted band, ±{tolerance:.3f} Ω")
         shown: list[Array] = []
         for k, n in enumerate(_some(visited, target_of_event)):
@@ -184,7 +184,7 @@ def convergence(
         near.set_xlabel("events before the last")
         near.set_ylabel("reading − target (Ω)")
         near.set_title("the last steps to some targets")
-        _legend_below(near)
+        legend_below(near)
     return figure
 
 
@@ -234,7 +234,7 @@ def step_map(table: FeedforwardTable, measured: Sequence[float] = ()) -> Figure:
             axes.set_xlabel("resistance before the pulse (Ω)")
             axes.set_ylim(0.0, float(table.voltages[-1]))
             axes.grid(visible=False)
-            _legend_below(axes)
+            legend_below(axes)
         both[0].set_ylabel("|Vw| (V)")
         bar = figure.colorbar(drawn, ax=list(both), pad=0.01, extend="both", ticks=[0.03, 0.1, 0.3, 1.0, 3.0])
         bar.ax.set_yticklabels(["0.03", "0.1", "0.3", "1", "3"])
@@ -254,7 +254,7 @@ def _some(visited: Sequence[int], target_of_event: Array, count: int = 4) -> lis
     return [walked[k] for k in np.unique(np.linspace(0, len(walked) - 1, count).round().astype(int))]
 
 
-def _legend_below(axes: Axes) -> None:
+def legend_below(axes: Axes) -> None:
     """Where it hides no curve, whatever the data."""
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1, borderaxespad=0.0)
 

@@ -1,0 +1,248 @@
+"""The report of a characterisation: the papers' figures drawn from a device's own data, beside what the papers print.
+
+One HTML file with its figures inside, to be opened anywhere and printed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rheostat
+from rheostat import units
+from rheostat.characterisation import merits_trains, sampling
+from rheostat.characterisation.data import DIRECTIONS, loops
+from rheostat.figures import characterisation_levels as of_levels
+from rheostat.figures import characterisation_pulses as of_pulses
+from rheostat.figures import characterisation_trains as of_trains
+from rheostat.figures import page, plots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+    from rheostat.characterisation.merits import Figure
+    from rheostat.characterisation.record import Characterisation
+
+Drawn = tuple["Drawing", str, str]  # figure, name, caption
+SHORTENED = (
+    "This is the shortened form of the profile, with fewer voltages, repetitions and cycles: it shows that everything"
+    " works, and its figures are rough. Run it without --short to characterise the device."
+)
+ON_CARDS = (  # of the figures, those shown large where there are any
+    *(
+        "pulses_potentiation",
+        "pulses_depression",
+        "power_potentiation",
+        "v_potentiation_512",
+        "skipped_potentiation_512",
+    ),
+    *("bins", "bin_width_potentiation", "sigma", "r_squared_potentiation", "cycle_energy"),
+)
+
+
+def write(path: str | os.PathLike[str], of: Characterisation) -> Path:
+    """Writes the report and returns its path; a file there is replaced only by a complete one."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(target.name + ".part")
+    partial.write_text(document(of), encoding="utf-8")
+    return partial.replace(target)
+
+
+def document(of: Characterisation) -> str:
+    """The report as text."""
+    about = of.about
+    under = f"{of.profile.title}; bench {about.get('bench', '?')}{' (virtual)' if about.get('virtual') else ''}"
+    if about.get("ended"):
+        under += f"; {about['ended']}"
+    parts = [page.paragraph(_sentence(of))]
+    parts += [page.note(SHORTENED)] if of.profile.short else []
+    parts += [page.cards(_cards(of))]
+    parts += [page.heading("This device and the paper"), table(of)]
+    parts += [page.heading("Figures"), *(page.figure(plots.svg(d), name, words) for d, name, words in drawn(of))]
+    if of.missing:
+        parts += [page.heading("What was left out"), *(page.paragraph(sentence) for sentence in of.missing)]
+    parts += [page.heading("What it took"), page.grouped_table(_costs(of))]
+    parts += [page.heading("How to repeat it"), page.grouped_text(provenance(of))]
+    title = f"Characterisation of {', '.join(of.devices[:1])}, profile {of.profile.name}"
+    return page.page(title, under, parts, f"rheostat {rheostat.__version__}")
+
+
+def _sentence(of: Characterisation) -> str:
+    others = of.devices[1:]
+    words = f"Device {of.devices[0]} went through the whole programme of the profile"
+    words += f", {', '.join(others)} through the part of it that shows how devices differ" if others else ""
+    printed = [figure for figure in of.figures if figure.printed_shown]
+    beside = f", {len(printed)} of them beside those of {of.profile.source}" if printed else ""
+    return f"{words}. {len(of.figures)} figures of merit{beside}."
+
+
+def _cards(of: Characterisation) -> list[tuple[str, str]]:
+    by_key = {figure.key: figure for figure in of.figures}
+    return [(by_key[key].brief, by_key[key].label) for key in ON_CARDS if key in by_key]
+
+
+def table(of: Characterisation) -> str:
+    """Every figure: this device, the paper, the difference."""
+    rows = [(f.section, *cells(f), f.source) for f in of.figures]
+    return page.columns_table(("", "this device", "paper", "difference", "where"), rows, numbers=(1, 2, 3))
+
+
+def cells(figure: Figure) -> tuple[str, str, str, str]:
+    """(words, this device, paper, difference) for people."""
+    note = f" ({figure.note})" if figure.note else ""
+    return figure.words + note, figure.shown, figure.printed_shown, figure.difference
+
+
+def drawn(of: Characterisation) -> Iterator[Drawn]:
+    """Every figure that there are data for, with its name and caption."""
+    yield from _of_pulses(of)
+    yield from _of_levels(of)
+    yield from _of_trains(of)
+    if any(len(device.elapsed) > 1 for device in of.held):
+        yield (
+            of_trains.retention(of.held),
+            "Retention",
+            "How far each device has drifted since its first reading; bars are standard errors of the readings.",
+        )
+
+
+def _of_pulses(of: Characterisation) -> Iterator[Drawn]:
+    measured = loops(of.of("iv_loops"))
+    if measured is not None:
+        dwell = of.profile.steps["iv_loops"].get("dwell_s", 100.0)
+        yield (
+            of_pulses.iv_loops(measured),
+            "Memory characteristic",
+            f"Left: the write voltages of one loop, {dwell:g} s each. Right: the resistance after each of them, in"
+            f" {len(measured.resistance)} loops; the first comes from where the device stood.",
+        )
+    if of.identical is not None:
+        repetitions = of.identical.resistance.shape[2]
+        yield (
+            of_pulses.identical_pulses(of.identical),
+            "Identical pulses",
+            f"Each voltage saturates at a resistance of its own. Mean of {repetitions} repetitions, their span shaded;"
+            " potentiation begins at HRS, depression at LRS.",
+        )
+        yield (
+            of_pulses.repeatability(of.identical),
+            "Repeatability against range",
+            "Mean Pearson correlation (equation 1) of the last train of a voltage with each one before it. Where the"
+            " range is not much larger than the read noise, the noise lowers it.",
+        )
+    if of.table is not None:
+        info = of.table.info
+        voltages = of.profile.steps.get("calibrate", {}).get("voltages_v", ())
+        yield (
+            plots.step_map(of.table, voltages),
+            "Step of one pulse, and the write voltage chosen",
+            f"Fitted to trains of {info.device} at the voltages of the ticks, pulses of {info.width:g} s. Blue: the"
+            " bounds that a predicted step keeps to; orange: the voltage that the feedforward table takes.",
+        )
+        yield (
+            of_pulses.step_curves(of.table),
+            "Step of one pulse, with its uncertainty",
+            "The same map cut at some voltages, named at their curves; bands are standard errors of the map. Shaded"
+            " across: the bounds of a predicted step.",
+        )
+
+
+def _of_levels(of: Characterisation) -> Iterator[Drawn]:
+    sweeps, counts = of.own(of.sweeps), of.profile.analysis["levels"]
+    if not any(sweep.whole for sweep in sweeps):
+        return
+    processes = sum(sweep.whole for sweep in sweeps)
+    yield (
+        of_levels.staircase(sweeps, of.window),
+        "Feedforward sweeps",
+        "Above: the first cycles through the window. Below: the first sweep of either direction with the write voltage"
+        " that the table chose before each pulse.",
+    )
+    yield (
+        of_levels.segmentation(sweeps, of.window, counts),
+        "Levels of the segmented sweeps",
+        f"Above: the readings nearest to each level, mean of {processes} processes of both directions. Below: how far"
+        f" those of {max(counts)} levels lie from their targets.",
+    )
+    at = of.profile.analysis["skipped_at"]
+    yield (
+        of_levels.probabilities(sweeps, of.window, counts, at),
+        "Where levels are reached",
+        "Cumulative probability of the first reading at or past a level, 0 at the level, 1 at the next one (dashed)."
+        f" A level counts as skipped where a curve crosses {100 * at:g} % (dotted) right of that line.",
+    )
+    for direction in (1, -1):
+        sampled = sampling.drawn(of.level_errors, of.window, direction)
+        if sampled:
+            yield (
+                of_levels.program_error(sampled, direction),
+                f"Error of programming, {DIRECTIONS[direction]}",
+                "Ideal values, quantised to n levels and set off by errors drawn from the Student-t distributions that"
+                " were fitted to each level (equation 4); right: magnified, less the ideal value.",
+            )
+
+
+def _of_trains(of: Characterisation) -> Iterator[Drawn]:
+    trains = of.own(of.trains)
+    for train in trains[:1]:
+        yield (
+            of_trains.cycles(train),
+            "Cycles of the pulse train",
+            f"Above: the write pulses of a cycle. Below: the conductance after each, {len(train.resistance)} cycles on"
+            " top of each other, and their mean.",
+        )
+        linear = merits_trains.parts(train, of.profile.analysis)
+        if len(linear) == 2:
+            k_sigma = of.profile.analysis["k_sigma"]
+            yield (
+                of_trains.linear_parts([linear[1], linear[-1]]),
+                "Linear part",
+                "The longest stretch of states on a line, found in either direction. Right: their standard deviations;"
+                " below the dashed line, neighbouring states do not overlap.",
+            )
+            yield (
+                of_trains.pair_bins(linear[1], k_sigma),
+                "Bins of a differential pair",
+                "Every value that the difference of two such devices takes, potentiated from the start of the linear"
+                f" part; boxes show {0.5 * k_sigma:g} standard deviations to either side.",
+            )
+    for train in of.own(of.energies)[:1] if trains else ():
+        yield (
+            of_trains.energies(train),
+            "Energy",
+            f"Of each write pulse, and of each of {len(train.energy)} cycles.",
+        )
+
+
+def _costs(of: Characterisation) -> list[tuple[str, str, str]]:
+    rows = []
+    for step, jobs in of.results.items():
+        name = step.replace("_", " ").replace(".", ", ")
+        pulses, energy, time = (sum(getattr(j.job, what) for j in jobs) for what in ("pulses", "energy", "rig_time"))
+        rows.append((name, "write pulses", f"{pulses:,}"))
+        rows.append((name, "rig time", units.duration(time)))
+        rows.append((name, "energy", units.engineering(energy, "J")))
+    return rows
+
+
+def provenance(of: Characterisation) -> dict[str, Any]:
+    """What it takes to repeat it: the command, the profile's parameters, jobs, bench, instruments, versions."""
+    steps: Mapping[str, Any] = of.profile.steps
+    content: dict[str, Any] = {
+        "command": {
+            "": f"rheostat characterise --profile {of.profile.name} --devices {','.join(of.devices)}"
+            + " --short" * of.profile.short
+        },
+        "jobs": {step: ", ".join(job.job.job_id for job in jobs) for step, jobs in of.results.items()},
+        **{f"step {name}": parameters for name, parameters in steps.items()},
+        "analysis": of.profile.analysis,
+        "window": {"lrs_ohm": of.window[0], "hrs_ohm": of.window[1]},
+        **{key: value for key, value in of.about.items() if isinstance(value, Mapping)},
+        "run": {key: value for key, value in of.about.items() if not isinstance(value, Mapping)},
+    }
+    if of.table is not None:
+        content["table"] = {"version": of.table.info.version, "device": of.table.info.device}
+    return content
