@@ -35,7 +35,8 @@ def _words(result: Result, table: FeedforwardTable | None) -> Iterator[tuple[str
                 if not whole.all():
                     yield device, f"{int(whole.sum())} of {len(whole)} loops"
             case "train":
-                whole = np.isfinite(a["resistance"][k]).all(axis=1)
+                known = np.isfinite(a["resistance"][k]) | np.isfinite(a["energy"][k])  # a run has one or both
+                whole = known.all(axis=1)
                 if not whole.all():
                     yield device, f"{int(whole.sum())} of {len(whole)} cycles, {int(a['pulses'][k])} write pulses"
             case "retention":

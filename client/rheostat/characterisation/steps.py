@@ -70,9 +70,9 @@ def steps(profile: Profile, devices: Sequence[str]) -> tuple[Step, ...]:
 
 def _steps(profile: Profile, first: tuple[str, ...], others: tuple[str, ...]) -> Iterator[Step]:
     for name, parameters in profile.steps.items():
-        used = (*first, *others) if name == "calibrate" else first
-        yield from _jobs(name, name, used, parameters)
-        if name in profile.repeated and others:
+        alike = name == "calibrate" or profile.repeated.get(name) == parameters  # one job does it on all of them
+        yield from _jobs(name, name, (*first, *others) if alike else first, parameters)
+        if name in profile.repeated and others and not alike:
             yield from _jobs(name + OTHERS, name, others, profile.repeated[name])
 
 

@@ -96,11 +96,11 @@ def test_the_short_form_asks_for_less_of_the_same_steps():
 def test_steps_become_jobs_of_the_devices_they_are_meant_for():
     made = steps(profile.load("diao2025"), ("A1", "B2", "C3"))
     assert [step.name for step in made] == [
-        *("iv_loops", "identical_pulses", "calibrate", "check_table", "check_table.others"),
-        *("staircase", "staircase.others", "retention", "retention.others"),
+        *("iv_loops", "identical_pulses", "calibrate", "check_table", "staircase", "staircase.others", "retention"),
     ]
     by_name = {step.name: step for step in made}
-    assert by_name["iv_loops"].arguments()["devices"] == ("A1",)
+    assert by_name["iv_loops"].arguments()["devices"] == by_name["staircase"].devices == ("A1",)
+    assert by_name["check_table"].devices == by_name["retention"].devices == ("A1", "B2", "C3")
     asked = by_name["calibrate"].arguments(trains="j-1")
     assert (asked["device"], asked["others"], asked["width"]) == ("A1", ("B2", "C3"), 0.8)
     assert "trains" not in asked
