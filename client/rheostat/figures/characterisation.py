@@ -6,7 +6,7 @@ One HTML file with its figures inside, to be opened anywhere and printed.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,14 @@ from rheostat.figures import characterisation_levels as of_levels
 from rheostat.figures import characterisation_pulses as of_pulses
 from rheostat.figures import characterisation_trains as of_trains
 from rheostat.figures import page, plots
+from rheostat.figures.report import UNITS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
     from rheostat.characterisation.merits import Figure
     from rheostat.characterisation.record import Characterisation
+    from rheostat.results import Result
 
 Drawn = tuple["Drawing", str, str]  # figure, name, caption
 SHORTENED = (
@@ -218,14 +220,18 @@ def _of_trains(of: Characterisation) -> Iterator[Drawn]:
 
 
 def _costs(of: Characterisation) -> list[tuple[str, str, str]]:
+    """(step, devices, what it took) of every step and in all."""
+    everything = [job for jobs in of.results.values() for job in jobs]
     rows = []
     for step, jobs in of.results.items():
-        name = step.replace("_", " ").replace(".", ", ")
-        pulses, energy, time = (sum(getattr(j.job, what) for j in jobs) for what in ("pulses", "energy", "rig_time"))
-        rows.append((name, "write pulses", f"{pulses:,}"))
-        rows.append((name, "rig time", units.duration(time)))
-        rows.append((name, "energy", units.engineering(energy, "J")))
-    return rows
+        devices = dict.fromkeys(device for job in jobs for device in job.devices)
+        rows.append((step.replace("_", " ").replace(".", ", "), ", ".join(devices), _took(jobs)))
+    return [*rows, ("in all", "", _took(everything))]
+
+
+def _took(jobs: Sequence[Result]) -> str:
+    pulses, energy, time = (sum(getattr(job.job, what) for job in jobs) for what in ("pulses", "energy", "rig_time"))
+    return f"{pulses:,} write pulses, {units.duration(time)} of rig time, {units.engineering(energy, 'J')}"
 
 
 def provenance(of: Characterisation) -> dict[str, Any]:
@@ -243,6 +249,11 @@ def provenance(of: Characterisation) -> dict[str, Any]:
         **{key: value for key, value in of.about.items() if isinstance(value, Mapping)},
         "run": {key: value for key, value in of.about.items() if not isinstance(value, Mapping)},
     }
+    told = next((job.provenance for jobs in of.results.values() for job in jobs), {})
+    content.update({key: told[key] for key in ("read", "source", "limits", "virtual", "versions") if told.get(key)})
+    for group, names in UNITS.items():
+        if isinstance(content.get(group), Mapping):
+            content[group] = {names.get(name, name): value for name, value in content[group].items()}
     if of.table is not None:
         content["table"] = {"version": of.table.info.version, "device": of.table.info.device}
     return content

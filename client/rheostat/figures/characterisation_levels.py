@@ -140,7 +140,8 @@ def probabilities(sweeps: Sequence[Sweep], window: Window, counts: Sequence[int]
                             label=f"{j + 1}",
                         )
                     title += f": {int(levels.skipped(x, at).sum())} skipped"
-                    axes.legend(title="level", loc="lower right", ncols=2, fontsize=6.5, title_fontsize=7)
+                    place = "lower right" if axes.get_xlim()[1] > 1.3 else "lower center"  # beside the dashed line
+                    axes.legend(title="level", loc=place, ncols=2, fontsize=6.5, title_fontsize=7)
                 axes.set_title(title)
                 axes.set_xlim(-0.05, max(1.25, 1.2 * axes.get_xlim()[1]))
                 if row == 1:

@@ -141,9 +141,12 @@ def test_devices_that_failed_a_step_are_named(four_terminal: Characterisation):
     sweeps.arrays["outcome"][1, 0, 1] = Outcome.STUCK
     assert faults.found("staircase.others", sweeps) == ("B1, staircase: 1 of 2 (1 stuck) sweeps in depression.",)
     train = benches.trains(("S1", "S2"), 3)
-    train.arrays["resistance"][0, 2, 7:] = np.nan
+    train.arrays["resistance"][0, 2, 7:] = train.arrays["energy"][0, 2, 7:] = np.nan
     train.arrays["pulses"][0] = 87
     assert faults.found("train", train) == ("S1, train: 2 of 3 cycles, 87 write pulses.",)
+    energies = benches.trains(("S1",), 2)
+    energies.arrays["resistance"][:] = np.nan  # what a run of its own measures besides
+    assert faults.found("train_energy", energies) == ()
     held = benches.held(("A1",))
     held.arrays["resistance"][0, -1] = np.nan
     assert faults.found("retention", held) == ("A1, retention: 7 of 8 readings.",)
