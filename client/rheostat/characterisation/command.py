@@ -49,6 +49,8 @@ def characterise(arguments: Sequence[str]) -> int:
             console.print(f"goes on: {programme.begun} of {len(programme.steps)} steps were begun before", markup=False)
         planned = programme.plan()
         console.print(plan_table(planned))
+        for note in plan_notes(planned):
+            console.print(note, style="dim", markup=False)
         if given.dry_run:
             return 0
         began = time.monotonic()
@@ -99,24 +101,34 @@ def compare(arguments: Sequence[str]) -> int:
 
 
 def plan_table(planned: Sequence[Planned]) -> Table:
-    """Pulses, rig time and energy of every step, and in all."""
-    table = _table(
-        "step", "devices", "write pulses", "rig time", "energy", "", right=("write pulses", "rig time", "energy")
-    )
+    """Pulses, rig time and energy of every step, and in all; what must be known besides is told by `plan_notes`."""
+    numbers = ("write pulses", "rig time", "energy")
+    table = _table("step", "devices", *numbers, right=numbers)
     for each in planned:
-        plan, step = each.plan, each.step
-        name = step.name.replace("_", " ").replace(".", ", ") + (f" {step.part + 1}" if step.part else "")
+        plan = each.plan
         cost = _cost(plan.pulses, plan.rig_time, plan.energy) if plan is not None else ("?", "?", "?")
-        table.add_row(
-            name, ", ".join(step.devices), *cost, "; ".join([each.why] if each.why else plan.risks if plan else ())
-        )
+        table.add_row(_title(each), ", ".join(each.step.devices), *cost)
     plans = [each.plan for each in planned if each.plan is not None]
     energies = [plan.energy for plan in plans if plan.energy is not None]
+    whole = len(plans) == len(planned) and len(energies) == len(plans)
     total = _cost(sum(p.pulses for p in plans), sum(p.rig_time for p in plans), sum(energies) if energies else None)
     table.add_section()
-    whole = len(plans) == len(planned) and len(energies) == len(plans)
-    table.add_row("in all", "", *total, "" if whole else "what is not known left out", style="bold")
+    table.add_row("in all" if whole else "in all that is known", "", *total, style="bold")
     return table
+
+
+def plan_notes(planned: Sequence[Planned]) -> list[str]:
+    """Risks, and why something is not known, a sentence a step."""
+    notes = []
+    for each in planned:
+        words = [each.why] if each.why else list(each.plan.risks) if each.plan is not None else []
+        notes += [f"{_title(each)}: {'; '.join(words)}."] if words else []
+    return notes
+
+
+def _title(each: Planned) -> str:
+    part = f" {each.step.part + 1}" if each.step.part else ""
+    return each.step.name.replace("_", " ").replace(".", ", ") + part
 
 
 def show(console: Console, done: Characterisation) -> None:

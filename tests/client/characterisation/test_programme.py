@@ -9,7 +9,7 @@ import pytest
 
 import rheostat
 from rheostat.characterisation import bench, profile
-from rheostat.characterisation.command import Live, plan_table
+from rheostat.characterisation.command import Live, plan_notes, plan_table
 from rheostat.characterisation.programme import FILE, Planned, Programme, Progress
 from rheostat.characterisation.steps import steps
 from rheostat.errors import InputError
@@ -75,9 +75,14 @@ def test_a_plan_adds_up_and_says_what_is_not_known():
     console = rich_console.Console(width=150, record=True, file=io.StringIO())
     console.print(plan_table(planned))
     text = " ".join(console.export_text().split())
-    assert "calibrate A1, A2 3,000 42 min 30 s 600 J an upper bound" in text
-    assert "in all 6,300 1 h 29 min 600 J what is not known left out" in text
-    assert "staircase, others A2 ? ? ? not served" in text
+    assert "calibrate A1, A2 3,000 42 min 30 s 600 J" in text
+    assert "in all that is known 6,300 1 h 29 min 600 J" in text
+    assert "staircase, others A2 ? ? ?" in text
+    assert plan_notes(planned) == [
+        "calibrate: an upper bound.",
+        "staircase: estimated.",
+        "staircase, others: not served.",
+    ]
 
 
 def test_progress_is_shown_of_the_step_and_of_all():
