@@ -209,7 +209,7 @@ def _of_trains(of: Characterisation) -> Iterator[Drawn]:
                 of_trains.pair_bins(linear[1], k_sigma),
                 "Bins of a differential pair",
                 "Every value that the difference of two such devices takes, potentiated from the start of the linear"
-                f" part; boxes show {0.5 * k_sigma:g} standard deviations to either side.",
+                f" part; boxes show {0.5 * k_sigma:g} σ to either side.",
             )
     for train in of.own(of.energies)[:1] if trains else ():
         yield (

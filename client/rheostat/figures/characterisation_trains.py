@@ -59,7 +59,7 @@ def linear_parts(parts: Sequence[LinearPart]) -> Figure:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.6, 4.0))
         lines, sigmas = figure.subplots(1, 2, gridspec_kw={"width_ratios": [3, 2]})
-        for part, name, look in zip(parts, DIRECTIONS.values(), _LOOKS, strict=True):
+        for part, name, look, style in zip(parts, DIRECTIONS.values(), _LOOKS, ("-", "--"), strict=True):
             state = np.arange(1, part.count + 1)
             lines.errorbar(
                 state,
@@ -75,13 +75,14 @@ def linear_parts(parts: Sequence[LinearPart]) -> Figure:
                 state,
                 1e6 * (part.intercept + part.slope * (state - 1)),
                 color=look["color"],
+                linestyle=style,
                 linewidth=0.9,
                 label=f"line, R² = {part.r_squared:.5f}, {1e6 * part.bin_width:.2f} µS a bin",
             )
             sigmas.plot(
                 state,
                 1e6 * part.sigmas,
-                linestyle="-",
+                linestyle=style,
                 linewidth=0.6,
                 markersize=4,
                 label=f"{name}, mean {1e6 * part.sigma:.1f} µS",
