@@ -107,7 +107,7 @@ class Programme:
 
     def plan(self) -> tuple[Planned, ...]:
         """What every step would do: pulses, rig time and energy. Nothing is done."""
-        plans = cast("Any", self._rig).plans
+        plans = self._rig.plans
         found = []
         for step in self.steps:
             try:
@@ -196,7 +196,7 @@ class Programme:
         self._remember()
         if repeated is not None:
             try:
-                job: Job[Any] = cast("Any", self._rig).repeat(repeated, unfinished=True, job_id=ids[-1])
+                job: Job[Any] = self._rig.repeat(repeated, unfinished=True, job_id=ids[-1])
             except RequestRefused:  # it had not begun, or its record does not allow it
                 return self._send(step, ids[-1])
             return job

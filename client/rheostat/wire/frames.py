@@ -119,5 +119,5 @@ def _decode(decoder: Any, raw: Any) -> Any:
         raise WireError(f"header of {len(memoryview(raw))} bytes, at most {MAX_HEADER_BYTES}")
     try:
         return decoder.decode(raw)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # the latter for keys of maps
         raise WireError(str(error)) from error

@@ -56,9 +56,11 @@ def applied(station: Station, device: str, voltage: float, width: float, pulses:
 
 
 def initialising(station: Station, device: str, direction: int, share: float) -> Estimate:
-    """One closed loop to the end of the window that lies in `direction`, through `share` of the window."""
+    """One closed loop to the end of the window that lies in `direction`, through `share` of the window.
+
+    Pulses grow with the root of the share: a device slows down on its way, so that the last part takes the most."""
     drive = drive_of(station.bench, station.window(device))
-    pulses = STROKE[station.bench.source][direction] * share
+    pulses = STROKE[station.bench.source][direction] * math.sqrt(share)
     return applied(station, device, drive.voltage, drive.max_width, pulses) + Estimate(reads=CONFIRMING)
 
 

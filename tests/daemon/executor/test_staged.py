@@ -24,7 +24,7 @@ from tests.daemon.executor.test_stopping import emergency
 pytestmark = pytest.mark.timeout(120)
 DEVICES = ("A1", "A2")
 LOOP = (0.0, 2.0, 5.0, 2.0, 0.0, -2.0, -5.0, -2.0)
-LOOPS = wire.IvLoops(devices=DEVICES, voltages=LOOP, loops=3, dwell=5.0, width=2.0)
+LOOPS = wire.IvLoops(devices=DEVICES, voltages=LOOP, loops=60, dwell=5.0, width=2.0)  # a second: it can be stopped
 TRAINS = wire.IdenticalPulses(devices=DEVICES, voltages=(1.0, 4.0), pulses=20, repetitions=2)
 SWEEPS = wire.Staircase(devices=DEVICES, cycles=2)
 KINDS = pytest.mark.parametrize("spec", [LOOPS, TRAINS, SWEEPS], ids=lambda spec: type(spec).__name__)
@@ -94,7 +94,7 @@ def same(found: wire.Arrays, expected: wire.Arrays) -> None:
 
 
 def test_a_loop_is_read_after_each_dwell_and_0_v_is_a_reading_only(executor: Any, kit: Any) -> None:
-    executor.run("iv", LOOPS)
+    executor.run("iv", msgspec.structs.replace(LOOPS, loops=3))
     finished, result = executor.finished("iv")
     assert (finished.state, finished.totals.outcomes) == (JobState.DONE, {"verified": 6})
     assert (finished.totals.done, finished.totals.total) == (6, 6)

@@ -50,6 +50,8 @@ def executor(kit: Any) -> Any:
 
 
 def test_a_train_is_applied_as_it_is_and_every_pulse_is_in_the_record(executor: Any, kit: Any) -> None:
+    executor.run("up", wire.Initialise(devices=("A1", "A2"), state="HRS"))
+    executor.finished("up")
     arrays = {"voltage": np.array([4.0, 4.0, -4.0]), "width": np.array([0.8, 0.4, 0.8])}
     executor.run("t1", wire.Train(devices=("A1", "A2"), cycles=2), arrays)
     finished, result = executor.finished("t1")

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 import zmq
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rheostat import wire
@@ -129,6 +129,7 @@ def messages(draw: st.DrawFn) -> list[bytes]:
 
 @settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(frames=messages())
+@example(frames=[b"\xdf\x00\x00\x00\x01\xa2\x00\x80"])  # a key that is no UTF-8
 def test_every_message_gets_one_answer_and_none_stops_the_daemon(daemon: Any, frames: list[bytes]) -> None:
     daemon.call.socket.send_multipart(frames)
     _, reply, _ = daemon.call.receive()
