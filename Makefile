@@ -24,8 +24,9 @@ demo: setup  ## program a small network on the virtual bench and write the repor
 	@$(BIN)rheostat demo --out build/demo
 
 characterise: setup  ## both papers' whole programmes on their virtual benches, with reports
-	@for profile in diao2025 xhameni2025; do \
-		$(BIN)rheostat characterise --profile $$profile --virtual --out build/characterise/$$profile || exit $$?; done
+	@status=0; for profile in diao2025 xhameni2025; do \
+		$(BIN)rheostat characterise --profile $$profile --virtual --out build/characterise/$$profile || status=$$?; \
+		test $$status -ne 130 || break; done; exit $$status
 
 lint: setup  ## ruff, mypy --strict (also as on Windows) and the import contracts
 	$(BIN)ruff check

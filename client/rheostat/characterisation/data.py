@@ -185,15 +185,10 @@ def held(results: Sequence[Result]) -> tuple[Held, ...]:
 
 
 def checks(results: Sequence[Result]) -> tuple[Check, ...]:
-    """Of every device."""
-    return tuple(
-        Check(
-            device,
-            result.arrays["gain"][k],
-            result.arrays["gain_error"][k],
-            result.arrays["expected"][k],
-            bool(fits),
-        )
-        for result in results
-        for k, (device, fits) in enumerate(zip(result.devices, result.arrays["fits"], strict=True))
-    )
+    """Of every device; of one that was checked again, the last."""
+    found = {}
+    for result in results:
+        a = result.arrays
+        for k, (device, fits) in enumerate(zip(result.devices, a["fits"], strict=True)):
+            found[device] = Check(device, a["gain"][k], a["gain_error"][k], a["expected"][k], bool(fits))
+    return tuple(found.values())

@@ -45,7 +45,8 @@ def _words(result: Result, table: FeedforwardTable | None) -> Iterator[tuple[str
                     yield device, f"{int(read.sum())} of {len(read)} readings"
             case "check_table":
                 if not a["fits"][k]:
-                    yield device, "the feedforward table does not fit it any more"
+                    moved = " and ".join(f"{gain:.2f}" for gain in a["gain"][k])
+                    yield device, f"the feedforward table does not fit it: it travels {moved} of what that predicts"
             case "calibrate":
                 if table is not None and device not in table.info.gains:
                     yield device, "its gain could not be measured"

@@ -134,21 +134,35 @@ class Programme:
                     progress(Progress(step, index, len(self.steps), job, planned.get(step.key), spent, total))
 
             follow(None)
-            result = self._step(step, follow)
-            if result is not None:
-                results[step.name] = (*results.get(step.name, ()), result)
+            found = self._step(step, follow)
+            if found:
+                results[step.name] = (*results.get(step.name, ()), *found)
             expected = planned.get(step.key)
             spent += expected.rig_time if expected is not None else 0.0
         return Characterisation(
             self.profile, self.devices, self.window, results, self._table, tuple(self._missing), self._about()
         )
 
-    def _step(self, step: Step, follow: Callable[[wire.Job | None], None]) -> Result | None:
-        """The result of one step, as far as it came; what is missing of it is noted."""
+    def _step(self, step: Step, follow: Callable[[wire.Job | None], None]) -> tuple[Result, ...]:
+        """What one step gave, as far as it came; what is missing of it is noted. Devices that a table seems not to fit
+        are checked once more, with twice the pulses: one check in fifty says so by chance."""
         fitting = self._fitting(step)
-        if not fitting:
-            return None
-        step = replace(step, devices=fitting)
+        result = self._measured(replace(step, devices=fitting), follow) if fitting else None
+        if result is None:
+            return ()
+        found = [result]
+        if step.kind == "calibrate":
+            self._take_table(step, result)
+        if step.kind == "check_table":
+            unfit = tuple(d for d, fits in zip(result.devices, result.arrays["fits"], strict=True) if not fits)
+            second = self._measured(step.once_more(unfit), follow) if unfit else None
+            found += [second] if second is not None else []
+        for sentence in faults.found(step.name, found[-1], self._table):
+            self._note(sentence)
+        return tuple(found)
+
+    def _measured(self, step: Step, follow: Callable[[wire.Job | None], None]) -> Result | None:
+        """The result of a step's job, whole or not; None: there is none."""
         try:
             job = self._job(step)
         except (RigLatched, RigUnsafe):
@@ -157,16 +171,10 @@ class Programme:
             self._note(f"{_name(step)} on {', '.join(step.devices)} was refused: {refused}.")
             return None
         try:
-            result: Result | None = attend(job, follow)
+            return cast("Result", attend(job, follow))
         except (JobFailed, NotReady) as failed:
             self._note(f"{_name(step)} on {', '.join(step.devices)} did not end well: {failed}.")
-            result = _partial(job)
-        if result is not None and step.kind == "calibrate":
-            self._take_table(step, result)
-        if result is not None:
-            for sentence in faults.found(step.name, result, self._table):
-                self._note(sentence)
-        return result
+            return _partial(job)
 
     def _fitting(self, step: Step) -> tuple[str, ...]:
         """The devices of a step that can do it: by the feedforward table, those whose gain is known."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rheostat import wire
 from rheostat.characterisation.profile import Parameters, Profile
@@ -54,6 +54,11 @@ class Step:
             return {"device": first, "others": tuple(others), **options}
         found = {"devices": self.devices, **self.options}
         return {**found, "table": table} if self.by_table else found
+
+    def once_more(self, devices: tuple[str, ...]) -> Step:
+        """A check of a table again, on some of its devices, with twice the pulses."""
+        pulses = 2 * int(self.options.get("pulses", wire.CheckTable(devices=devices).pulses))
+        return replace(self, devices=devices, options={**self.options, "pulses": pulses}, part=self.part + 1)
 
     def guessed(self) -> wire.Plan | None:
         """What it would do as far as that is known before there is a table."""

@@ -14,6 +14,7 @@ from rheostat.characterisation.programme import FILE, Planned, Programme, Progre
 from rheostat.characterisation.steps import steps
 from rheostat.errors import InputError
 from rheostat.wire import Job, JobState, Plan
+from tests.client.characterisation import benches
 from tests.client.conftest import stand_in  # noqa: F401
 
 rich_console = pytest.importorskip("rich.console")
@@ -63,6 +64,29 @@ def test_a_broken_record_of_jobs_is_refused(rig, tmp_path):
     (tmp_path / FILE).write_text("{")
     with pytest.raises(InputError, match="is not a programme that rheostat has written"):
         Programme(rig, SMALL, out=tmp_path)
+
+
+class Checked(Programme):
+    """Whose jobs have been measured already."""
+
+    def _measured(self, step, follow):
+        self.asked = [*getattr(self, "asked", []), (step.key, step.devices, step.options["pulses"])]
+        return self.given.pop(0)
+
+
+@pytest.mark.parametrize("second", [1, 0])
+def test_a_table_that_seems_not_to_fit_a_device_is_checked_again_before_it_is_told(rig, second: int):
+    programme = Checked(rig, profile.parse("[check_table]\npulses = 20\n[check_table.others]\n", "check"), ["A1", "A2"])
+    first, again = benches.check(("A1", "A2")), benches.check(("A2",), 0.7)
+    first.arrays["fits"][1] = 0
+    again.arrays["fits"][0] = second
+    programme.given = [first, again]
+    done = programme.run()
+    assert programme.asked == [("check_table/0", ("A1", "A2"), 20), ("check_table/1", ("A2",), 40)]
+    assert done.results["check_table"] == (first, again)
+    assert [(check.device, check.gain[0]) for check in done.checks] == [("A1", 1.01), ("A2", 0.7)]
+    told = "A2, check table: the feedforward table does not fit it: it travels 0.70 and 0.70 of what that predicts."
+    assert done.missing == (() if second else (told,))
 
 
 def test_a_plan_adds_up_and_says_what_is_not_known():

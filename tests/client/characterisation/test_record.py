@@ -152,7 +152,7 @@ def test_devices_that_failed_a_step_are_named(four_terminal: Characterisation):
     assert faults.found("retention", held) == ("A1, retention: 7 of 8 readings.",)
     check = benches.check(("A1",))
     check.arrays["fits"][0] = 0
-    assert "does not fit it any more" in faults.found("check_table", check)[0]
+    assert "does not fit it: it travels 1.01 and 1.01 of what that predicts" in faults.found("check_table", check)[0]
 
 
 def test_jobs_of_one_step_are_joined(four_terminal: Characterisation):
