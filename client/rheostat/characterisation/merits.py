@@ -28,7 +28,7 @@ Window = tuple[float, float]
 class Figure:
     """One figure of merit. value, uncertainty (its standard error; nan: not known) and what a paper prints are in
     `unit` (SI, %, bit or 1); source: where it prints it; section: what it belongs to; note: what it is made from, where
-    that is not everything that was asked for."""
+    that is not everything that was asked for; less: whether a paper prints that it lies below `printed`."""
 
     key: str
     label: str
@@ -40,6 +40,7 @@ class Figure:
     source: str = ""
     section: str = ""
     note: str = ""
+    less: bool = False
 
     @property
     def words(self) -> str:
@@ -57,7 +58,8 @@ class Figure:
         """What the paper prints, for people; empty where it prints nothing."""
         if not math.isfinite(self.printed):
             return ""
-        return quantities.shown(self.printed, self.printed_uncertainty, self.unit, exactly=True)
+        below = "< " if self.less else ""
+        return below + quantities.shown(self.printed, self.printed_uncertainty, self.unit, exactly=True)
 
     @property
     def brief(self) -> str:
@@ -66,9 +68,12 @@ class Figure:
 
     @property
     def difference(self) -> str:
-        """Ours less the printed one, for people: in % of that, or as a number where that is 0."""
+        """Ours less the printed one, for people: in % of that, or as a number where that is 0; of a printed bound only
+        whether it is kept."""
         if not (math.isfinite(self.printed) and math.isfinite(self.value)):
             return ""
+        if self.less and self.value < self.printed:
+            return "below"
         if self.printed == 0.0:
             return f"{self.value - self.printed:+.3g}".replace("-", "−") if self.value else "0"
         share = 100.0 * (self.value / self.printed - 1.0)
@@ -90,6 +95,7 @@ def beside(figures: Sequence[Figure], paper: Mapping[str, Printed]) -> tuple[Fig
                     printed_uncertainty=printed.uncertainty,
                     source=printed.source,
                     label=printed.label or figure.label,
+                    less=printed.less,
                 )
             )
     ours = {figure.key: figure.unit for figure in figures}
@@ -98,7 +104,8 @@ def beside(figures: Sequence[Figure], paper: Mapping[str, Printed]) -> tuple[Fig
             words = printed.label or key.replace("_", " ")
             why = f"measured in {ours[key]}, printed in {printed.unit}" if key in ours else ""
             values = (math.nan, math.nan, printed.unit, printed.value, printed.uncertainty, printed.source)
-            found.append(Figure(key, words, *values, section="printed, not measured", note=why))
+            more: dict[str, Any] = {"section": "printed, not measured", "note": why, "less": printed.less}
+            found.append(Figure(key, words, *values, **more))
     return tuple(found)
 
 

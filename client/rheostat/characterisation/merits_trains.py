@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rheostat import curves
-from rheostat.analysis.drift import fit_logarithmic
+from rheostat.analysis.drift import Drift, fit_logarithmic
 from rheostat.analysis.states import LinearPart, bits, linear_part, pair_bins, symmetry
 from rheostat.analysis.variation import nested
 from rheostat.characterisation.data import DIRECTIONS, Held, Sweep, Trains
@@ -74,7 +74,7 @@ def _both(up: LinearPart, down: LinearPart, cycles: int, k_sigma: float, note: s
         Figure("symmetry_overlap", "common range of both directions", 100.0 * alike.overlap, unit="%", **more),
         Figure(
             "symmetry_width",
-            "bin width, potentiation over depression",
+            "bin width of potentiation less that of depression, over their mean",
             100.0 * alike.width,
             100.0 * alike.width_error,
             "%",
@@ -85,23 +85,36 @@ def _both(up: LinearPart, down: LinearPart, cycles: int, k_sigma: float, note: s
 
 def drift(held: Sequence[Held]) -> list[Figure]:
     """How far resistances drift: the largest change from a device's first reading to its last, and the first device's
-    change per decade of time."""
+    change per decade of time. Where readings scatter about the logarithm of time by more than their errors, as they do
+    where contacts are closed anew for each, the errors are that scatter."""
     known = [device for device in held if len(device.resistance) > 1]
     if not known:
         return []
+    fits = [_fitted(device) for device in known]
+    scatters = [1.0 if fit is None else max(1.0, math.sqrt(fit.chi_square / fit.freedom)) for fit in fits]
     changes = [100.0 * (device.resistance[-1] / device.resistance[0] - 1.0) for device in known]
     errors = [100.0 * math.hypot(d.error[-1], d.error[0]) / float(d.resistance[0]) for d in known]
     worst = int(np.argmax(np.abs(changes)))
-    at = f"{known[worst].device}, after {known[worst].elapsed[-1]:.5g} s"
     more: dict[str, Any] = {"unit": "%", "section": "retention"}
-    found = [Figure("drift_largest", "largest drift", abs(float(changes[worst])), errors[worst], note=at, **more)]
-    first = known[0]
-    if len(np.unique(first.elapsed)) > 2 and np.all(first.error > 0.0):
-        fitted = fit_logarithmic(first.elapsed, first.resistance, first.error)
-        note = f"{first.device}; p of the fit {fitted.p_value:.2g}"
-        value, error = 100.0 * fitted["a"], 100.0 * fitted.error("a")
+    value, error = abs(float(changes[worst])), scatters[worst] * errors[worst]
+    at = f"{known[worst].device}, after {known[worst].elapsed[-1]:.5g} s{_told(scatters[worst])}"
+    found = [Figure("drift_largest", "largest drift", value, error, note=at, **more)]
+    if fits[0] is not None:
+        value, error = 100.0 * fits[0]["a"], 100.0 * scatters[0] * fits[0].error("a")
+        note = f"{known[0].device}{_told(scatters[0])}"
         found.append(Figure("drift_decade", "drift per decade of time", value, error, note=note, **more))
     return found
+
+
+def _fitted(device: Held) -> Drift | None:
+    """The logarithm of time through a device's readings; None where they are too few."""
+    if len(np.unique(device.elapsed)) > 2 and np.all(device.error > 0.0):
+        return fit_logarithmic(device.elapsed, device.resistance, device.error)
+    return None
+
+
+def _told(scatter: float) -> str:
+    return f"; readings scatter {scatter:.2g} times their errors" if scatter > 2.0 else ""
 
 
 def variation(sweeps: Sequence[Sweep], trains: Sequence[Trains], table: FeedforwardTable | None) -> list[Figure]:

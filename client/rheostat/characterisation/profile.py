@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rheostat.characterisation.quantities import factor
-from rheostat.errors import InputError
+from rheostat.errors import InputError, UnitError
 
 Parameters = dict[str, Any]
 
@@ -52,7 +52,7 @@ ANALYSIS: dict[str, tuple[str, Any]] = {
     "k_sigma": ("positive", 2.0),
 }
 HEAD = ("title", "source", "bench", "others", "analysis", "paper")
-PAPER = ("value", "uncertainty", "unit", "source", "label")
+PAPER = ("value", "uncertainty", "unit", "source", "label", "less")
 
 # What the short form allows of each; voltages of trains stay as they are, for a train is one thing.
 _SHORT: dict[str, dict[str, int]] = {
@@ -68,13 +68,15 @@ _SHORT: dict[str, dict[str, int]] = {
 
 @dataclass(frozen=True)
 class Printed:
-    """What a paper prints: value and uncertainty in SI, nan where it states none; source: where it stands."""
+    """What a paper prints: value and uncertainty in SI, nan where it states none; source: where it stands; less: it
+    prints that the figure lies below the value."""
 
     value: float
     uncertainty: float
     unit: str
     source: str
     label: str = ""
+    less: bool = False
 
 
 @dataclass(frozen=True)
@@ -207,10 +209,16 @@ def _paper(table: Mapping[str, Any], where: str) -> dict[str, Printed]:
         _only(_table(entry, f"{where}.{key}"), PAPER, f"{where}.{key}")
         if "value" not in entry or "source" not in entry:
             raise InputError(f"profile {where}.{key}: needs value and source")
-        scale, unit = factor(str(entry.get("unit", "1")))
+        try:
+            scale, unit = factor(str(entry.get("unit", "1")))
+        except UnitError as error:
+            raise UnitError(f"profile {where}.{key}.unit: {error}") from error
+        less = entry.get("less", False)
+        if not isinstance(less, bool):
+            raise InputError(f"profile {where}.{key}.less: true or false, not {less!r}")
         value = scale * _number(entry["value"], f"{where}.{key}.value")
         spread = scale * _number(entry["uncertainty"], where) if "uncertainty" in entry else math.nan
-        printed[key] = Printed(value, spread, unit, str(entry["source"]), str(entry.get("label", "")))
+        printed[key] = Printed(value, spread, unit, str(entry["source"]), str(entry.get("label", "")), less)
     return printed
 
 

@@ -20,12 +20,14 @@ def factor(unit: str) -> tuple[float, str]:
         prefix = unit.removesuffix(base)
         if unit.endswith(base) and prefix in PREFIXES:
             return 10.0 ** PREFIXES[prefix], base
-    raise UnitError(f"unknown unit {unit!r}; known: 1, %, bit, {', '.join(BASES)}, with {' '.join(PREFIXES)} before")
+    prefixes = " ".join(filter(None, PREFIXES))
+    raise UnitError(f"unknown unit {unit!r}; known: 1, %, bit, {', '.join(BASES)}, with {prefixes} before")
 
 
 def shown(value: float, uncertainty: float, unit: str, exactly: bool = False) -> str:
     """A value with its uncertainty for people, to two digits of the uncertainty (one where the second is 0): "81.3 ±
-    0.21 µS", "(4.95 ± 0.08) × 10⁻³"; exactly: with all the digits that they have."""
+    0.21 µS", "(4.95 ± 0.08) × 10⁻³"; without one to four digits, or as many of what it lacks to 1: "0.99917". exactly:
+    with all the digits that they have."""
     if math.isnan(value):
         return "not measured"
     if math.isinf(value):
@@ -46,7 +48,11 @@ def shown(value: float, uncertainty: float, unit: str, exactly: bool = False) ->
 def _rounded(value: float, uncertainty: float, exactly: bool) -> tuple[str, bool]:
     """Both, as many digits as the uncertainty makes sensible; whether there is an uncertainty."""
     if not (math.isfinite(uncertainty) and uncertainty > 0.0):
-        return (f"{value:.0f}" if value == round(value) and abs(value) < 1e6 else f"{value:.5g}"), False
+        if exactly:
+            return f"{value:.6g}", False
+        if abs(value) >= 1e3 or value == round(value):
+            return (f"{value:.0f}" if abs(value) < 1e6 else f"{value:.4g}"), False
+        return f"{value:.{5 if 0.99 <= abs(value) < 1.0 else 4}g}", False
     if exactly:
         places = max(len(f"{number:.6g}".partition(".")[2]) for number in (value, uncertainty))
         return f"{value:.{places}f} ± {uncertainty:.{places}f}", True
@@ -54,6 +60,7 @@ def _rounded(value: float, uncertainty: float, exactly: bool) -> tuple[str, bool
     places = max(0, 1 - first)
     if round(uncertainty, places) == round(uncertainty, max(0, places - 1)):
         places = max(0, places - 1)
+    value = round(value, places) + 0.0  # no minus before a zero
     return f"{value:.{places}f} ± {uncertainty:.{places}f}", True
 
 

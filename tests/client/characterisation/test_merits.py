@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rheostat.characterisation import data, merits, merits_trains, sampling
+from rheostat.characterisation import data, merits, merits_trains, profile, sampling
 from rheostat.characterisation.merits import Figure
 from rheostat.characterisation.profile import Printed
 from rheostat.characterisation.record import Characterisation
@@ -141,6 +141,25 @@ def test_drift_is_read_off_the_readings():
     assert found["drift_largest"].value == pytest.approx(100 * 0.8 * math.log10(1001) / 800.0, rel=0.02)
     assert found["drift_decade"].value == pytest.approx(0.1, rel=0.3)
     assert merits_trains.drift(()) == []
+
+
+def test_readings_that_scatter_by_their_contacts_have_that_scatter_in_the_errors_of_the_drift():
+    misses = []
+    for seed in range(40):
+        result = benches.held(("A1",), 800.0, 0.0, seed)
+        result.arrays["resistance"] += 0.5 * np.random.default_rng(seed).normal(size=8)  # closures of the relays
+        found = by_key(merits_trains.drift(data.held([result])))["drift_decade"]
+        misses.append(not near(found, 0.0, 2.6))
+        assert "times their errors" in found.note
+    assert sum(misses) <= 5  # normal: 0.4; the scatter of eight readings is not known better
+
+
+def test_a_figure_below_what_the_paper_prints_as_a_bound_is_no_difference():
+    (figure,) = merits.beside(
+        [Figure("drift_largest", "largest drift", 1.8, unit="%")], profile.load("xhameni2025").paper
+    )[:1]
+    assert (figure.printed_shown, figure.difference) == ("< 3 %", "below")
+    assert replace(figure, value=3.6).difference == "+20.0 %"
 
 
 def test_errors_drawn_from_the_fit_scatter_as_the_measured_ones(four_terminal: Characterisation):

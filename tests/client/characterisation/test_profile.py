@@ -66,7 +66,7 @@ def test_a_profile_that_is_not_there_is_named_with_those_that_are(tmp_path):
 
 
 def test_an_unknown_unit_of_a_printed_figure_is_refused():
-    with pytest.raises(UnitError, match="unknown unit 'furlong'"):
+    with pytest.raises(UnitError, match=r"profile mine: paper\.x\.unit: unknown unit 'furlong'"):
         profile.parse(SMALL + "[paper]\nx = { value = 1, unit = 'furlong', source = 's' }\n", "mine")
 
 
@@ -151,6 +151,10 @@ def test_devices_with_lines_of_their_own_come_before_those_of_a_crossbar():
         (math.nan, math.nan, "J", "not measured"),
         (math.inf, math.nan, "1", "∞"),
         (95.6, 0.27, "J", "95.60 ± 0.27 J"),
+        (-0.04, 0.4, "%", "0.0 ± 0.4 %"),
+        (10.4941, math.nan, "%", "10.49 %"),
+        (0.999172, math.nan, "1", "0.99917"),
+        (1234.6, math.nan, "ohm", "1235 Ω"),
     ],
 )
 def test_numbers_are_shown_as_precisely_as_they_are_known(value: float, uncertainty: float, unit: str, words: str):
@@ -159,6 +163,7 @@ def test_numbers_are_shown_as_precisely_as_they_are_known(value: float, uncertai
 
 def test_what_a_paper_prints_keeps_its_digits():
     assert quantities.shown(23.74e-9, 1.26e-9, "J", exactly=True) == "23.74 ± 1.26 nJ"
+    assert quantities.shown(81.077e-6, math.nan, "S", exactly=True) == "81.077 µS"
 
 
 def test_the_profiles_are_in_the_wheel(tmp_path):
