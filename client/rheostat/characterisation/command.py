@@ -6,12 +6,13 @@ rheostat compare build/monday build/friday --out difference.html
 
 from __future__ import annotations
 
-import argparse
+import shlex
 import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from rheostat import units
 from rheostat.characterisation import bench
 from rheostat.characterisation.profile import known, load
 from rheostat.characterisation.programme import Planned, Programme, Progress
+from rheostat.cli.grammar.options import Parser
 from rheostat.client import Rig, connect
 from rheostat.errors import InputError
 
@@ -36,7 +38,9 @@ OPENING = 60.0  # s that a running daemon is waited for while it opens its rig
 
 def characterise(arguments: Sequence[str]) -> int:
     """Runs a programme. Returns the exit status: 0 done, 1 something is missing, 130 interrupted; errors go up."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    parser.check(arguments)
+    given = parser.parse_args(arguments)
     console = Console(highlight=False)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends like Ctrl-C
     profile = load(given.profile, given.short)
@@ -62,6 +66,7 @@ def characterise(arguments: Sequence[str]) -> int:
                 f"\nInterrupted: the job is cancelled. The same command goes on from here ({out}).", markup=False
             )
             return 130
+    done = replace(done, about={**done.about, "command": shlex.join(["rheostat", "characterise", *arguments])})
     show(console, done)
     console.print(f"The report is {done.report(out / 'report.html').resolve()}", markup=False, soft_wrap=True)
     console.print(f"All results are in {done.save(out).resolve()}", markup=False, soft_wrap=True)
@@ -73,12 +78,16 @@ def compare(arguments: Sequence[str]) -> int:
     """Puts two characterisations side by side. Returns the exit status."""
     from rheostat.characterisation import compare as comparing
 
-    parser = argparse.ArgumentParser(
-        prog="rheostat compare", description="Two devices, or one at two dates, side by side.", allow_abbrev=False
+    parser = Parser(
+        prog="rheostat compare",
+        description="Two devices, or one at two dates, side by side. What differs by more than two standard errors of"
+        " the difference is marked.",
+        epilog="example:\n  rheostat compare a1 b2 --out difference.html",
     )
-    parser.add_argument("first", metavar="A", help="a folder of `rheostat characterise`, or its characterisation.h5")
-    parser.add_argument("second", metavar="B", help="the other one")
-    parser.add_argument("--out", metavar="FILE", help="write the comparison with the curves of both as HTML")
+    parser.option("first", metavar="A", help="a folder of `rheostat characterise`, or its characterisation.h5")
+    parser.option("second", metavar="B", help="the other one")
+    parser.option("--out", metavar="FILE", help="write the comparison with the curves of both as HTML")
+    parser.check(arguments)
     given = parser.parse_args(arguments)
     if given.out and Path(given.out).suffix.lower() not in (".html", ".htm"):
         raise InputError(f"--out {given.out}: the comparison is written as .html")
@@ -132,16 +141,24 @@ def _title(each: Planned) -> str:
 
 
 def show(console: Console, done: Characterisation) -> None:
-    """The table of figures, and what is missing."""
+    """The figures that the paper prints, all where it prints none; and what is missing."""
+    printed = [figure for figure in done.figures if figure.printed_shown]
+    if not done.figures:
+        console.print("Nothing was measured.")
     table = _table("", "this device", "paper", "difference", right=("this device", "paper", "difference"))
     before = None
-    for figure in done.figures:
+    for figure in printed or done.figures:
         if figure.section != before:
             before = figure.section
             table.add_section()
             table.add_row(f"[bold]{before}[/bold]", "", "", "")
         table.add_row(figure.words, figure.shown, figure.printed_shown, figure.difference)
-    console.print(table)
+    if done.figures:
+        console.print(table)
+    if printed and len(printed) < len(done.figures):
+        console.print(f"{len(done.figures) - len(printed)} more figures of merit are in the report.")
+    if done.about.get("virtual"):
+        console.print("The bench is virtual: these are simulated devices.")
     for sentence in done.missing:
         console.print(sentence, markup=False)
 
@@ -224,26 +241,26 @@ def _names(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="rheostat characterise",
         description="Run a paper's whole measurement programme on a device, and write its figures beside the paper's.",
         epilog="example:\n  rheostat characterise --profile diao2025 --devices A1,B2 --out a1\n"
         "  rheostat characterise --profile xhameni2025 --virtual --short\n\n"
-        "The same command goes on after a stop. Results go to OUT/characterisation.h5 and OUT/report.html.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        "The same command goes on after a stop. Results go to OUT/characterisation.h5 and OUT/report.html.\n"
+        "Exit status: 0 done; 1 something is missing or not as asked; 2 the command line, or what it names, is wrong;\n"
+        "3 no daemon answers; 130 interrupted.",
     )
-    parser.add_argument(
+    parser.option(
         "--profile", default="diao2025", metavar="NAME|FILE", help=f"{', '.join(known())} or a .toml file (%(default)s)"
     )
-    parser.add_argument("--devices", metavar="NAMES", help="the one to characterise, then those to compare with it")
-    parser.add_argument("--bench", metavar="FILE", help="start a daemon on this bench instead of using the running one")
-    parser.add_argument("--virtual", action="store_true", help="start a daemon on the profile's own virtual bench")
-    parser.add_argument("--address", metavar="ADDRESS", help="of the running daemon, HOST:PORT")
-    parser.add_argument("--out", metavar="DIR", help="folder of everything (default: characterisation-PROFILE)")
-    parser.add_argument("--short", action="store_true", help="few voltages and cycles: to see that it works")
-    parser.add_argument("--dry-run", action="store_true", help="say what it would take, and do nothing")
+    parser.option("--devices", metavar="NAMES", help="the one to characterise, then those to compare with it")
+    parser.option("--bench", metavar="FILE", help="start a daemon on this bench instead of using the running one")
+    parser.option("--virtual", action="store_true", help="start a daemon on the profile's own virtual bench")
+    parser.option("--address", metavar="ADDRESS", help="of the running daemon, HOST:PORT")
+    parser.option("--out", metavar="DIR", help="folder of everything (default: characterisation-PROFILE)")
+    parser.option("--short", action="store_true", help="few voltages and cycles: to see that it works")
+    parser.option("--dry-run", action="store_true", help="say what it would take, and do nothing")
     return parser
 
 

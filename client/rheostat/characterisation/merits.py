@@ -44,9 +44,11 @@ class Figure:
 
     @property
     def words(self) -> str:
-        """The label without the direction that its section names."""
+        """The label without the direction and the number of levels that its section names."""
         named = [name for name in DIRECTIONS.values() if self.section.endswith(name)]
-        return self.label.removesuffix(f", {named[0]}") if named else self.label
+        words = self.label.removesuffix(f", {named[0]}") if named else self.label
+        count, levels, _ = self.section.partition(" levels, ")
+        return words.replace(f" of {count} levels", "").removesuffix(f", of {count}") if levels else words
 
     @property
     def shown(self) -> str:

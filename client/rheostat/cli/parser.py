@@ -58,7 +58,7 @@ The daemon is looked for at --address, else $RHEOSTAT_ADDRESS, else tcp://127.0.
         if word is not None and word not in known:
             self.parser.complain(f"there is no command {word!r} (see rheostat --help)", word, known)
         if word in self.commands:
-            self._check_flags(self.commands[word], arguments[list(arguments).index(word) + 1 :])
+            self.commands[word].check(arguments[list(arguments).index(word) + 1 :])
         options, rest = self.parser.parse_known_args(arguments)
         if rest:
             parser = self.commands.get(options.command or "", self.parser)
@@ -66,15 +66,6 @@ The daemon is looked for at --address, else $RHEOSTAT_ADDRESS, else tcp://127.0.
             possible = parser.options if wrong.startswith("-") else []
             parser.complain(f"there is no {'option' if possible else 'argument'} {wrong!r} here", wrong, possible)
         return options
-
-    def _check_flags(self, parser: Parser, words: Sequence[str]) -> None:
-        """Before argparse says that the option which is misspelled is missing."""
-        for word in words:
-            flag = word.partition("=")[0]
-            if flag == "--":
-                return
-            if flag.startswith("--") and flag not in parser.options:
-                parser.complain(f"there is no option {flag!r} here", flag, parser.options)
 
     def _command_word(self, arguments: Sequence[str]) -> str | None:
         """The word that stands where the command belongs; an option unknown here is complained about on the way."""

@@ -5,6 +5,7 @@ One HTML file with its figures inside, to be opened anywhere and printed.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,6 +32,12 @@ Drawn = tuple["Drawing", str, str]  # figure, name, caption
 SHORTENED = (
     "This is the shortened form of the profile, with fewer voltages, repetitions and cycles: it shows that everything"
     " works, and its figures are rough. Run it without --short to characterise the device."
+)
+VIRTUAL = "Measured on a virtual bench: these are simulated devices, and nothing here was seen on a real one."
+MISSING = "Missing, or not as it was asked for"
+ERRORS = (
+    "± is one standard error of what is shown, as far as it can be told from these data; where nothing stands, it is"
+    " not known. Cycle to cycle, device to device: standard deviations in % of the mean."
 )
 ON_CARDS = (  # of the figures, those shown large where there are any
     *(
@@ -60,12 +67,13 @@ def document(of: Characterisation) -> str:
     if about.get("ended"):
         under += f"; {about['ended']}"
     parts = [page.paragraph(_sentence(of))]
+    parts += [page.note(VIRTUAL)] if about.get("virtual") else []
     parts += [page.note(SHORTENED)] if of.profile.short else []
+    parts += [page.note(f"{MISSING}: {' '.join(of.missing)}")] if of.missing else []
     parts += [page.cards(_cards(of))]
-    parts += [page.heading("This device and the paper"), table(of)]
+    parts += [page.heading("This device and the paper"), beside_paper(of)] if _printed(of) else []
     parts += [page.heading("Figures"), *(page.figure(plots.svg(d), name, words) for d, name, words in drawn(of))]
-    if of.missing:
-        parts += [page.heading("What was left out"), *(page.paragraph(sentence) for sentence in of.missing)]
+    parts += [page.heading("All figures of merit"), page.paragraph(ERRORS), table(of)]
     parts += [page.heading("What it took"), page.grouped_table(_costs(of))]
     parts += [page.heading("How to repeat it"), page.grouped_text(provenance(of))]
     title = f"Characterisation of {', '.join(of.devices[:1])}, profile {of.profile.name}"
@@ -73,23 +81,36 @@ def document(of: Characterisation) -> str:
 
 
 def _sentence(of: Characterisation) -> str:
+    measured = sum(not math.isnan(figure.value) for figure in of.figures)
+    if not of.results:
+        return f"Nothing was measured on device {of.devices[0]}."
     others = of.devices[1:]
     words = f"Device {of.devices[0]} went through the whole programme of the profile"
     words += f", {', '.join(others)} through the part of it that shows how devices differ" if others else ""
-    printed = [figure for figure in of.figures if figure.printed_shown]
-    beside = f", {len(printed)} of them beside those of {of.profile.source}" if printed else ""
-    return f"{words}. {len(of.figures)} figures of merit{beside}."
+    printed = sum(not math.isnan(figure.value) for figure in _printed(of))
+    beside = f", {printed} of them beside those of {of.profile.source or 'the paper'}" if printed else ""
+    return f"{words}. {measured} figures of merit{beside}."
+
+
+def _printed(of: Characterisation) -> list[Figure]:
+    return [figure for figure in of.figures if figure.printed_shown]
 
 
 def _cards(of: Characterisation) -> list[tuple[str, str]]:
-    by_key = {figure.key: figure for figure in of.figures}
+    by_key = {figure.key: figure for figure in of.figures if not math.isnan(figure.value)}
     return [(by_key[key].brief, by_key[key].label) for key in ON_CARDS if key in by_key]
 
 
-def table(of: Characterisation) -> str:
-    """Every figure: this device, the paper, the difference."""
-    rows = [(f.section, *cells(f), f.source) for f in of.figures]
+def beside_paper(of: Characterisation) -> str:
+    """The figures that the paper prints: this device, the paper, the difference."""
+    rows = [(f.section, *cells(f), f.source) for f in _printed(of)]
     return page.columns_table(("", "this device", "paper", "difference", "where"), rows, numbers=(1, 2, 3))
+
+
+def table(of: Characterisation) -> str:
+    """Every figure of this device, with what it is made from."""
+    rows = [(f.section, f.words, f.shown, f.note) for f in of.figures]
+    return page.columns_table(("", "this device", ""), rows, numbers=(1,))
 
 
 def cells(figure: Figure) -> tuple[str, str, str, str]:
@@ -231,7 +252,11 @@ def _costs(of: Characterisation) -> list[tuple[str, str, str]]:
 
 def _took(jobs: Sequence[Result]) -> str:
     pulses, energy, time = (sum(getattr(job.job, what) for job in jobs) for what in ("pulses", "energy", "rig_time"))
-    return f"{pulses:,} write pulses, {units.duration(time)} of rig time, {units.engineering(energy, 'J')}"
+    return f"{pulses:,} write pulses, {units.duration(time)} of rig time, {_micro(units.engineering(energy, 'J'))}"
+
+
+def _micro(text: str) -> str:
+    return text.replace(" u", " µ")
 
 
 def provenance(of: Characterisation) -> dict[str, Any]:
@@ -239,7 +264,8 @@ def provenance(of: Characterisation) -> dict[str, Any]:
     steps: Mapping[str, Any] = of.profile.steps
     content: dict[str, Any] = {
         "command": {
-            "": f"rheostat characterise --profile {of.profile.name} --devices {','.join(of.devices)}"
+            "": of.about.get("command")
+            or f"rheostat characterise --profile {of.profile.name} --devices {','.join(of.devices)}"
             + " --short" * of.profile.short
         },
         "jobs": {step: ", ".join(job.job.job_id for job in jobs) for step, jobs in of.results.items()},
@@ -247,7 +273,7 @@ def provenance(of: Characterisation) -> dict[str, Any]:
         "analysis": of.profile.analysis,
         "window": {"lrs_ohm": of.window[0], "hrs_ohm": of.window[1]},
         **{key: value for key, value in of.about.items() if isinstance(value, Mapping)},
-        "run": {key: value for key, value in of.about.items() if not isinstance(value, Mapping)},
+        "run": {k: value for k, value in of.about.items() if k != "command" and not isinstance(value, Mapping)},
     }
     told = next((job.provenance for jobs in of.results.values() for job in jobs), {})
     content.update({key: told[key] for key in ("read", "source", "limits", "virtual", "versions") if told.get(key)})

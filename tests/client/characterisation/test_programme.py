@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
 import rheostat
-from rheostat.characterisation import bench, profile
-from rheostat.characterisation.command import Live, plan_notes, plan_table
+from rheostat.characterisation import bench, command, profile
+from rheostat.characterisation.command import Live, plan_notes, plan_table, show
 from rheostat.characterisation.programme import FILE, Planned, Programme, Progress
+from rheostat.characterisation.record import Characterisation
 from rheostat.characterisation.steps import steps
 from rheostat.errors import InputError
 from rheostat.wire import Job, JobState, Plan
@@ -122,6 +124,33 @@ def test_progress_is_shown_of_the_step_and_of_all():
         assert "step 1 of 3, rig time left 2 min 22 s, about" in live._bars.tasks[0].fields["detail"]
         live.update(Progress(second, 2, 3, None, plan, 85.0, 185.0))
         assert [task.description for task in live._bars.tasks] == ["programme", "staircase"]
+
+
+def test_a_terminal_shows_the_printed_figures_and_counts_the_others(two_terminal: Characterisation):
+    console = rich_console.Console(width=100, record=True, file=io.StringIO())
+    show(console, two_terminal)
+    text = console.export_text()
+    assert "device to device" not in text
+    others = len(two_terminal.figures) - len(two_terminal.profile.paper)
+    assert f"{others} more figures of merit are in the report." in text
+    assert "simulated devices" in text
+    console = rich_console.Console(width=100, record=True, file=io.StringIO())
+    own = replace(two_terminal, profile=replace(two_terminal.profile, paper={}))
+    show(console, own)
+    assert "device to device" in console.export_text()
+
+
+@pytest.mark.parametrize(
+    ("run", "words", "said"),
+    [
+        (command.characterise, ["--profil", "diao2025"], "did you mean '--profile'?"),
+        (command.compare, ["a", "b", "--outt=x.html"], "did you mean '--out'?"),
+    ],
+)
+def test_a_misspelled_option_is_told_with_the_nearest_one(run, words: list[str], said: str, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run(words)
+    assert said in capsys.readouterr().err
 
 
 def test_the_standard_virtual_bench_of_a_profile_is_found_beside_the_source(tmp_path, monkeypatch):

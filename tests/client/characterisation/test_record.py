@@ -87,6 +87,24 @@ def test_the_report_says_what_was_left_out_and_that_it_is_shortened(four_termina
     assert "This is the shortened form of the profile" in text
 
 
+def test_the_report_says_at_once_that_devices_are_simulated_and_what_is_missing(four_terminal: Characterisation):
+    text = Page(characterisation.document(four_terminal)).text
+    begin = text[: text.index("This device and the paper")]
+    assert "simulated devices" in begin
+    assert "B1, staircase: 4 of 5 (1 stuck)." in begin
+    real = replace(four_terminal, about={**four_terminal.about, "virtual": False}, missing=())
+    text = Page(characterisation.document(real)).text
+    assert "simulated" not in text
+    assert "not as it was asked for" not in text
+
+
+def test_the_table_beside_the_paper_holds_what_the_paper_prints_and_no_more(four_terminal: Characterisation):
+    text = characterisation.beside_paper(four_terminal)
+    assert text.count('<td class="number">') == 3 * len(four_terminal.profile.paper)
+    assert "mean Pearson correlation" not in text
+    assert "mean Pearson correlation" in characterisation.table(four_terminal)
+
+
 def test_a_report_is_made_from_whatever_there_is(four_terminal: Characterisation):
     results = {"retention": four_terminal.results["retention"]}
     little = replace(four_terminal, results=results, table=None)

@@ -21,6 +21,15 @@ class Parser(argparse.ArgumentParser):
         self.options += [flag for flag in flags if flag.startswith("--")]
         self.add_argument(*flags, **options)
 
+    def check(self, words: Sequence[str]) -> None:
+        """Before argparse says that the option which is misspelled is missing."""
+        for word in words:
+            flag = word.partition("=")[0]
+            if flag == "--":
+                return
+            if flag.startswith("--") and flag not in self.options:
+                self.complain(f"there is no option {flag!r} here", flag, self.options)
+
     def complain(self, message: str, word: str, possible: Sequence[str]) -> NoReturn:
         near = difflib.get_close_matches(word, possible, n=1, cutoff=0.5)
         self.error(f"{message}; did you mean {near[0]!r}?" if near else message)
