@@ -62,7 +62,7 @@ def test_the_short_form_of_a_profile_measures_every_step_and_says_that_it_is_sho
 
 def test_the_report_of_the_first_paper_has_its_figures(shortened):
     text = (shortened["diao2025"][0] / "report.html").read_text(encoding="utf-8")
-    assert text.count("<figure>") == 11
+    assert text.count("<figure>") == 12
 
 
 def test_two_characterised_devices_are_compared(shortened, tmp_path: Path):

@@ -128,7 +128,8 @@ def drawn(of: Characterisation) -> Iterator[Drawn]:
         yield (
             of_trains.retention(of.held),
             "Retention",
-            "How far each device has drifted since its first reading; bars are standard errors of the readings.",
+            "How far each device has drifted since its first reading; bars are standard errors of the readings. Every"
+            " reading closes the relays anew: what points scatter beyond their bars is contacts.",
         )
 
 
@@ -153,8 +154,8 @@ def _of_pulses(of: Characterisation) -> Iterator[Drawn]:
         yield (
             of_pulses.repeatability(of.identical),
             "Repeatability against range",
-            "Mean Pearson correlation (equation 1) of the last train of a voltage with each one before it. Where the"
-            " range is not much larger than the read noise, the noise lowers it.",
+            "Mean Pearson correlation (equation 1) of the last train of a voltage with each one before it; the voltages"
+            " stand at the points. Where the range is not much larger than the read noise, the noise lowers it.",
         )
     if of.table is not None:
         info = of.table.info
@@ -162,14 +163,14 @@ def _of_pulses(of: Characterisation) -> Iterator[Drawn]:
         yield (
             plots.step_map(of.table, voltages),
             "Step of one pulse, and the write voltage chosen",
-            f"Fitted to trains of {info.device} at the voltages of the ticks, pulses of {info.width:g} s. Blue: the"
-            " bounds that a predicted step keeps to; orange: the voltage that the feedforward table takes.",
+            f"Fitted to trains of {info.device} at the voltages of the ticks, pulses of {info.width:g} s. Thin"
+            " lines: the bounds that a predicted step keeps to; dashed: the voltage that the feedforward table takes.",
         )
         yield (
             of_pulses.step_curves(of.table),
             "Step of one pulse, with its uncertainty",
-            "The same map cut at some voltages, named at their curves; bands are standard errors of the map. Shaded"
-            " across: the bounds of a predicted step.",
+            "The same map cut at some voltages, named at their curves, with its standard errors as bands. Shaded from"
+            " side to side: the bounds of a predicted step.",
         )
 
 
@@ -177,18 +178,24 @@ def _of_levels(of: Characterisation) -> Iterator[Drawn]:
     sweeps, counts = of.own(of.sweeps), of.profile.analysis["levels"]
     if not any(sweep.whole for sweep in sweeps):
         return
-    processes = sum(sweep.whole for sweep in sweeps)
     yield (
         of_levels.staircase(sweeps, of.window),
         "Feedforward sweeps",
         "Above: the first cycles through the window. Below: the first sweep of either direction with the write voltage"
         " that the table chose before each pulse.",
     )
+    shown = next(s for way in (-1, 1) for s in sweeps if s.whole and s.direction == way)
+    yield (
+        of_levels.segments(shown, of.window, min(counts)),
+        "A segmented sweep",
+        f"The first {DIRECTIONS[shown.direction]}. Left: of its readings those nearest to each of {min(counts)} levels."
+        " Right: the write pulses from one level to the next, at the two stars.",
+    )
     yield (
         of_levels.segmentation(sweeps, of.window, counts),
         "Levels of the segmented sweeps",
-        f"Above: the readings nearest to each level, mean of {processes} processes of both directions. Below: how far"
-        f" those of {max(counts)} levels lie from their targets.",
+        "Above: the readings nearest to each level, mean of the processes. Below: how far those of"
+        f" {max(counts)} levels lie from their targets; line: mean, shaded: all processes.",
     )
     at = of.profile.analysis["skipped_at"]
     yield (
@@ -204,7 +211,8 @@ def _of_levels(of: Characterisation) -> Iterator[Drawn]:
                 of_levels.program_error(sampled, direction),
                 f"Error of programming, {DIRECTIONS[direction]}",
                 "Ideal values, quantised to n levels and set off by errors drawn from the Student-t distributions that"
-                " were fitted to each level (equation 4); right: magnified, less the ideal value.",
+                " were fitted to each level (equation 4). Right: magnified, less the ideal value; the slants are"
+                " quantisation, the width of each is the device.",
             )
 
 
@@ -214,8 +222,8 @@ def _of_trains(of: Characterisation) -> Iterator[Drawn]:
         yield (
             of_trains.cycles(train),
             "Cycles of the pulse train",
-            f"Above: the write pulses of a cycle. Below: the conductance after each, {len(train.resistance)} cycles on"
-            " top of each other, and their mean.",
+            f"From above: amplitude and width of the write pulses of a cycle, and the conductance after each,"
+            f" {len(train.resistance)} cycles on top of each other, and their mean.",
         )
         linear = merits_trains.parts(train, of.profile.analysis)
         if len(linear) == 2:

@@ -65,6 +65,39 @@ def _with_voltage(axes: Axes, sweep: Sweep) -> None:
     right.grid(visible=False)
 
 
+def segments(sweep: Sweep, window: Window, n: int) -> Figure:
+    """One sweep cut into n levels (Fig. 3d). Left: the reading r_a of each level, two of them with a star. Right: the
+    write pulses that lead to those two from the level before."""
+    cut = levels.segmented(sweep.readings, n, window, sweep.direction)
+    stars = sorted({max(1, n // 4), max(1, (3 * n) // 4)})
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.6, 3.8))
+        grid = figure.add_gridspec(len(stars), 2, width_ratios=[3, 2])
+        left = figure.add_subplot(grid[:, 0])
+        number = np.arange(1, n + 1)
+        left.plot(number, cut.targets, color=GREY, linewidth=0.8, label="targets r_i")
+        left.plot(number, cut.actual, "o", color=BLUE, markersize=3.5, markerfacecolor="none", label="readings r_a")
+        at = [star + 1 for star in stars]
+        left.plot(at, cut.actual[stars], "*", color=INK, markersize=11, label="levels at the right")
+        left.set_xlabel("level along travel")
+        left.set_ylabel("resistance (Ω)")
+        left.set_title(f"{DIRECTIONS[sweep.direction]}, n = {n}")
+        left.legend(loc="upper right" if sweep.direction > 0 else "lower right")
+        for row, star in enumerate(stars):
+            axes = figure.add_subplot(grid[row, 1])
+            group = np.array(cut.groups[star - 1], dtype=np.int64)
+            axes.vlines(group + 1, 0.0, sweep.voltage[group], color=INK, linewidth=1.2)
+            axes.plot(group + 1, sweep.voltage[group], "o", color=INK, markersize=2.4)
+            axes.axhline(0.0, color=INK, linewidth=0.7)
+            axes.set_title(f"from level {star} to {star + 1}: {len(group)} pulses")
+            axes.set_ylabel("Vw (V)")
+            axes.margins(y=0.15)
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+            if row == len(stars) - 1:
+                axes.set_xlabel("write pulse of the sweep")
+    return figure
+
+
 def segmentation(sweeps: Sequence[Sweep], window: Window, counts: Sequence[int]) -> Figure:
     """Levels of all whole sweeps by their nearest readings: mean over the processes, for each number of levels, both
     directions; below, for the most levels, how far readings lie from their targets (mean; all processes shaded)."""
@@ -164,6 +197,7 @@ def program_error(sampled: Sequence[tuple[int, Array, Array]], direction: int) -
         spans = ((0.0, 0.04), (0.48, 0.52))
         for k, (n, ideal, actual) in enumerate(sampled):
             look: dict[str, Any] = {"linestyle": "none", "marker": MARKERS[k % len(MARKERS)], "color": COLOURS[k % 4]}
+            look |= {"markerfacecolor": "none", "markeredgewidth": 0.7} if k % 2 else {"markeredgewidth": 0.0}
             lift = 0.12 * (len(sampled) - 1 - k)
             entire.plot(
                 ideal,
@@ -171,12 +205,12 @@ def program_error(sampled: Sequence[tuple[int, Array, Array]], direction: int) -
                 markersize=1.2,
                 alpha=0.35,
                 rasterized=True,
-                label=f"n = {n}, + {lift:.2f}",
+                label=f"n = {n}" + (f", drawn {lift:g} higher" if lift else ""),
                 **look,
             )
             for axes, (low, high) in zip(near, spans, strict=True):
                 inside = (ideal >= low) & (ideal <= high)
-                axes.plot(ideal[inside], (actual - ideal)[inside], markersize=2.0, alpha=0.6, rasterized=True, **look)
+                axes.plot(ideal[inside], (actual - ideal)[inside], markersize=3.4, alpha=0.7, rasterized=True, **look)
         for k in range(len(sampled)):
             lift = 0.12 * k
             entire.plot([0, 1], [lift, 1 + lift], color=INK, linewidth=0.7, linestyle="--")

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
+from scipy.optimize import isotonic_regression
 
 from rheostat.characterisation.data import DIRECTIONS, Identical, Loops
 from rheostat.characterisation.merits import correlation_of
@@ -22,6 +23,7 @@ from rheostat.figures.plots import BLUE, GREY, INK, MARKERS, ORANGE, STYLE
 from rheostat.wire import FeedforwardTable
 
 Array = npt.NDArray[Any]
+LEAST = 5e-3  # ohm: smaller steps are not drawn
 SHOWN = 7  # curves with a label of their own in one panel
 LINES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (3, 1)), (0, (1, 3)), (0, (8, 3)))
 
@@ -78,6 +80,7 @@ def identical_pulses(measured: Identical) -> Figure:
                     markevery=(4 + 3 * (v % 4), max(len(mean) // 5, 1)),
                 )
                 ends.append((float(mean[-1]), f"{voltage:g} V"))
+            axes.set_xlim(right=measured.resistance.shape[-1] - 1)
             _labels(axes, ends)
             axes.set_title(f"{name}, Vw {'> 0' if k == 0 else '< 0'}")
             axes.set_xlabel(f"identical write pulses of {measured.width:g} s")
@@ -89,27 +92,27 @@ def repeatability(measured: Identical) -> Figure:
     """Mean Pearson correlation of repeated trains against their dynamic range (equation 1)."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.6, 3.4))
-        axes = figure.subplots()
-        for k, (name, look) in enumerate(zip(DIRECTIONS.values(), _LOOKS, strict=True)):
+        both = figure.subplots(1, 2, sharey=True)
+        for k, (axes, name, look) in enumerate(zip(both, DIRECTIONS.values(), _LOOKS, strict=True)):
             ranges, correlations = correlation_of(measured, k)
-            axes.plot(ranges, correlations, linestyle="none", label=name, markersize=6, **look)
+            axes.plot(ranges, correlations, linestyle="none", markersize=5, **look)
             known = np.flatnonzero(np.isfinite(correlations))
-            for place in known[:: max(1, len(known) // SHOWN)]:
+            for n, place in enumerate(known):
                 axes.annotate(
-                    f"{measured.voltages[place]:g} V",
+                    f"{measured.voltages[place]:g}",
                     (ranges[place], correlations[place]),
-                    xytext=(0, 6 if k == 0 else -12),
+                    xytext=(0, 6 if n % 2 == 0 else -12),
                     textcoords="offset points",
                     ha="center",
-                    fontsize=7,
+                    fontsize=6.5,
                 )
-        axes.axhline(1.0, color=GREY, linewidth=0.8)
-        axes.margins(y=0.2)
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(ScalarFormatter())
-        axes.set_xlabel("dynamic range Rmax − Rmin of a train (Ω)")
-        axes.set_ylabel("mean Pearson correlation")
-        axes.legend(loc="lower right")
+            axes.axhline(1.0, color=GREY, linewidth=0.8)
+            axes.margins(x=0.1, y=0.2)
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(ScalarFormatter())
+            axes.set_title(f"{name}, at |Vw| in V")
+            axes.set_xlabel("dynamic range Rmax − Rmin of a train (Ω)")
+        both[0].set_ylabel("mean Pearson correlation")
     return figure
 
 
@@ -127,27 +130,28 @@ def step_curves(table: FeedforwardTable) -> Figure:
                 else (table.depression, table.depression_error)
             )
             ends = []
-            axes.axhspan(*info.bounds, color=BLUE, alpha=0.12, linewidth=0, label="bounds of a predicted step")
+            axes.axhspan(*info.bounds, color=BLUE, alpha=0.12, linewidth=0)
             for k, v in enumerate(chosen):
-                known = np.isfinite(errors[v])
+                known = np.isfinite(errors[v]) & (steps[v] > LEAST)
                 low = np.maximum(steps[v] - errors[v], 1e-3)
                 axes.fill_between(
                     table.resistances, low, steps[v] + errors[v], where=known, color=GREY, alpha=0.35, linewidth=0
                 )
-                shown = np.where(steps[v] > 5e-3, steps[v], np.nan)
+                shown = np.where(steps[v] > LEAST, steps[v], np.nan)
                 axes.plot(table.resistances, shown, color=INK, linewidth=0.9, linestyle=LINES[k % len(LINES)])
                 place = -1 if direction > 0 else 0
                 if np.isfinite(shown[place]):
                     ends.append((float(shown[place]), f"{table.voltages[v]:.3g} V"))
             axes.set_yscale("log")
-            axes.set_ylim(5e-3, None)
+            axes.set_xlim(table.resistances[0], table.resistances[-1])
+            axes.set_ylim(LEAST, None)
+            axes.yaxis.set_major_formatter("{x:g}")
             _labels(axes, ends, left=direction < 0)
             if direction < 0:
                 axes.tick_params(labelleft=False)
             axes.set_title(f"{name}, Vw {'> 0' if direction > 0 else '< 0'}")
             axes.set_xlabel("resistance before the pulse (Ω)")
         both[0].set_ylabel(f"|dR| of one pulse of {info.width:g} s (Ω)")
-        both[0].legend(loc="lower right")
     return figure
 
 
@@ -158,26 +162,25 @@ _LOOKS: tuple[dict[str, Any], ...] = (
 
 
 def _labels(axes: Axes, ends: Sequence[tuple[float, str]], left: bool = False) -> None:
-    """Names of curves beside where they end, moved apart so that none hides another and none leaves the axes."""
+    """Names of curves beside where they end, with lines that lead there: moved apart as little as possible, so that
+    none hides another and none leaves the axes."""
     logarithmic = axes.get_yscale() == "log"
     low, high = (math.log(y) if logarithmic else y for y in axes.get_ylim())
-    room = 0.042 * (high - low)
+    axes.set_ylim(axes.get_ylim())
     named = sorted(ends)
-    places: list[float] = []
-    for y, _ in named:
-        wanted = math.log(y) if logarithmic else y
-        places.append(max(wanted, places[-1] + room) if places else wanted)
-    above = high
-    for k in reversed(range(len(places))):
-        places[k] = above = min(places[k], above)
-        above -= room
-    for place, (_, text) in zip(places, named, strict=True):
-        axes.text(
-            -0.02 if left else 1.01,
-            math.exp(place) if logarithmic else place,
+    room = 0.042 * (high - low) * np.arange(len(named))
+    wanted = np.array([math.log(y) if logarithmic else y for y, _ in named])
+    places = isotonic_regression(wanted - room).x + room if named else wanted
+    places = np.clip(places, low + room, high - room[::-1])
+    for place, (y, text) in zip(places, named, strict=True):
+        axes.annotate(
             text,
-            transform=axes.get_yaxis_transform(),
+            (0.0 if left else 1.0, y),
+            (-0.04 if left else 1.04, math.exp(place) if logarithmic else place),
+            xycoords=axes.get_yaxis_transform(),
+            textcoords=axes.get_yaxis_transform(),
             fontsize=7,
             va="center",
             ha="right" if left else "left",
+            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 0},
         )

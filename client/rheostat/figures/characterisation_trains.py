@@ -27,21 +27,19 @@ _LOOKS: tuple[dict[str, Any], ...] = (
 
 
 def cycles(trains: Trains) -> Figure:
-    """Above: amplitude and width of the write pulses. Below: the conductance after each, all cycles, and their mean."""
+    """From above: amplitude and width of the write pulses, the conductance after each, all cycles, and their mean."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.6, 5.6))
-        above, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [2, 4]})
+        figure = Figure(figsize=(7.6, 6.0))
+        above, widths, below = figure.subplots(3, 1, sharex=True, gridspec_kw={"height_ratios": [2, 1.2, 4]})
         pulse = np.arange(1, len(trains.voltage) + 1)
         above.vlines(pulse, 0.0, trains.voltage, color=INK, linewidth=1.2)
         above.plot(pulse, trains.voltage, "o", color=INK, markersize=2.4)
         above.axhline(0.0, color=INK, linewidth=0.7)
         above.set_ylabel("Vw (V)")
-        right = above.twinx()
-        right.spines.right.set_visible(True)
-        right.plot(pulse, 1e9 * trains.width, color=BLUE, linestyle=":", marker="x", markersize=3)
-        right.set_ylabel("width (ns), dotted", color=BLUE)
-        right.set_ylim(0.0, None)
-        right.grid(visible=False)
+        widths.vlines(pulse, 0.0, 1e9 * trains.width, color=INK, linewidth=1.2)
+        widths.plot(pulse, 1e9 * trains.width, "o", color=INK, markersize=2.4)
+        widths.set_ylabel("width (ns)")
+        widths.set_ylim(0.0, 1.15e9 * float(trains.width.max()))
         measured = 1e6 * trains.conductance
         for row in measured:
             below.plot(pulse, row, color=GREY, linewidth=0.4, alpha=0.5)
@@ -129,6 +127,7 @@ def pair_bins(part: LinearPart, k_sigma: float) -> Figure:
             markersize=3,
             label=f"{len(number)} bins, {1e6 * part.bin_width:.1f} µS wide",
         )
+        axes.use_sticky_edges = False  # bars need not stand on the axis
         axes.set_xlabel("bin of the pair")
         axes.set_ylabel("G+ − G− (µS)")
         axes.legend(loc="upper left")

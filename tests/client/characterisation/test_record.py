@@ -64,7 +64,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
         Characterisation.load(tmp_path / "broken.h5")
 
 
-@pytest.mark.parametrize(("which", "figures"), [("four_terminal", 11), ("two_terminal", 5)])
+@pytest.mark.parametrize(("which", "figures"), [("four_terminal", 12), ("two_terminal", 5)])
 def test_the_report_has_every_figure_and_needs_nothing_else(which: str, figures: int, request, tmp_path):
     of: Characterisation = request.getfixturevalue(which)
     text = of.report(tmp_path / "report.html").read_text(encoding="utf-8")
