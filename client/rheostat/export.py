@@ -5,7 +5,8 @@
 
 NPZ holds the arrays as `achieved_ohm`, `energy_j`, ..., `devices_named` (the names that `device` counts), and `about`:
 a JSON text with job, provenance and the names of the outcomes.
-HDF5 holds the same as data sets, each with an attribute `unit`, and `about` as an attribute of the file.
+HDF5 holds the same as data sets, each with the attributes `unit` and `axes` (what its dimensions count; outcomes also
+`meanings` of their numbers), and `about` as an attribute of the file.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import msgspec
 import numpy as np
 
 from rheostat import results, wire
+from rheostat.axes import OUTCOMES, axes
 from rheostat.columns import SUFFIXES, UNITS, columns, named
 from rheostat.errors import InputError, MissingExtra
 from rheostat.results import Array, Result
@@ -73,6 +75,9 @@ def into_group(result: Result, group: Any) -> None:
         data = group.create_dataset(name, data=array)
         unit = UNITS.get(plain_name.rpartition("_")[2] if plain_name.startswith("trace_") else plain_name)
         data.attrs["unit"] = unit or "1"
+        data.attrs["axes"] = ", ".join(axes(result.kind, plain_name))
+        if plain_name == "outcome":
+            data.attrs["meanings"] = ", ".join(OUTCOMES)
 
 
 def from_group(group: Any) -> Result:

@@ -114,6 +114,9 @@ def _notes(first: Characterisation, second: Characterisation) -> tuple[str, ...]
     if first.profile.short != second.profile.short:
         short = first if first.profile.short else second
         told.append(f"That of {short.devices[0]} is shortened: its figures are rough.")
+    virtual = [of.devices[0] for of in (first, second) if of.about.get("virtual")]
+    if virtual:
+        told.append(f"Simulated, on a virtual bench: {' and '.join(dict.fromkeys(virtual))}.")
     if first.devices[0] != second.devices[0]:
         told.append(f"The devices differ: {first.devices[0]} and {second.devices[0]}.")
     benches = first.about.get("bench"), second.about.get("bench")

@@ -1,7 +1,7 @@
 """A characterisation: every result, its figures of merit, and what it takes to repeat it; kept in one HDF5 file.
 
-/               attributes: format, version, profile (its TOML text), profile_name, short, devices, window_ohm, missing
-                and about (JSON: bench, instruments, versions, times)
+/               attributes: readme (what is where, for other software), format, version, profile (its TOML text),
+                profile_name, short, devices, window_ohm, missing and about (JSON: bench, instruments, versions, times)
 /figures        one data set for each column of the table of figures, `value`s in the units of `unit`
 /table          the feedforward table, with `info` as an attribute
 /steps/NAME/K   the K-th job of a step, as `rheostat.export` writes a result: data sets with units, `about`
@@ -23,6 +23,7 @@ import msgspec
 import numpy as np
 
 from rheostat import export, wire
+from rheostat.axes import axes
 from rheostat.characterisation import data, merits, merits_trains, profile, sampling
 from rheostat.characterisation.merits import Figure
 from rheostat.characterisation.profile import Profile
@@ -32,6 +33,13 @@ from rheostat.results import Result
 NAME = "characterisation.h5"
 FORMAT = "rheostat characterisation"
 VERSION = 1
+README = """A characterisation of analog memristors, made by rheostat; numbers in SI units.
+/figures: the figures of merit, one row in each data set for each; value, uncertainty (one standard error; nan: not
+known) and what a paper prints (nan: nothing) are in the unit that `unit` names.
+/table: the feedforward table, |dR| of one write pulse: rows `voltages`, columns `resistances` before the pulse.
+/steps/NAME/K: the K-th job of a step of the programme (NAME.others: on the other devices). Each data set has the
+attributes `unit` and `axes`; outcomes have `meanings`; `devices_named` are the names along an axis "device"; nan was
+not measured. `about` (JSON) is the job's provenance: settings, instruments, versions."""
 OTHERS = ".others"  # at the end of a step's name: on the other devices
 
 
@@ -182,6 +190,7 @@ def _file(path: Path) -> Path:
 def _write(of: Characterisation, archive: Any) -> None:
     archive.attrs.update(
         {
+            "readme": README,
             "format": FORMAT,
             "version": VERSION,
             "profile": of.profile.text,
@@ -201,7 +210,9 @@ def _write(of: Characterisation, archive: Any) -> None:
         group = archive.create_group("table")
         group.attrs["info"] = json.dumps(msgspec.to_builtins(of.table.info))
         for name, array in of.table.arrays().items():
-            group.create_dataset(name, data=array).attrs["unit"] = "V" if name == "voltages" else "ohm"
+            data = group.create_dataset(name, data=array)
+            data.attrs["unit"] = "V" if name == "voltages" else "ohm"
+            data.attrs["axes"] = ", ".join(axes("calibrate", name))
     steps = archive.create_group("steps", track_order=True)
     for step, jobs in of.results.items():
         for k, result in enumerate(jobs):

@@ -41,10 +41,10 @@ def document(of: Comparison) -> str:
     compared = sum(bool(row.difference_shown) for row in of.rows)
     words = (
         f"{compared} figures of merit that both have; {len(marked)} differ by more than two standard errors of the"
-        " difference (bold). Where no standard error is known, nothing is marked."
+        " difference (bold), as one in twenty does by chance. Where no standard error is known, nothing is marked."
     )
     rows = [(row.figure.section, row.figure.words, *row.cells()) for row in of.rows]
-    table = page.columns_table(("", *of.names, "difference", ""), rows, numbers=(1, 2, 3), marked=marked)
+    table = page.columns_table(("", *of.names, "difference", ""), rows, numbers=(1, 2, 3, 4), marked=marked)
     parts = [page.paragraph(words), *(page.note(note) for note in of.notes), page.heading("Figures of merit"), table]
     parts += [page.heading("Curves")]
     parts += [page.figure(plots.svg(drawn), name, caption) for drawn, name, caption in _drawn(of)]
@@ -61,7 +61,11 @@ def _drawn(of: Comparison) -> Iterator[tuple[Figure, str, str]]:
     if of.first.trains and of.second.trains:
         yield _trains(of), "Cycles of the pulse train", "Mean conductance after each pulse; bars are one σ of a state."
     if of.first.held and of.second.held:
-        yield _retention(of), "Retention", "Drift of the first device of each, with standard errors of the readings."
+        yield (
+            _retention(of),
+            "Retention",
+            "Drift of the first device of each since its first reading, with standard errors of the readings.",
+        )
 
 
 def _sweeps(of: Comparison) -> Figure:
@@ -137,7 +141,7 @@ def _retention(of: Comparison) -> Figure:
             for device in who.own(who.held)[:1]:
                 if len(device.elapsed) > 1:
                     change = 100.0 * (device.resistance[1:] / device.resistance[0] - 1.0)
-                    error = 100.0 * device.error[1:] / device.resistance[0]
+                    error = 100.0 * np.hypot(device.error[1:], device.error[0]) / device.resistance[0]
                     axes.errorbar(
                         device.elapsed[1:], change, error, markersize=4, linewidth=0.8, capsize=2, label=name, **look
                     )

@@ -47,6 +47,7 @@ footer { color: var(--soft); font-size: .85rem; margin-top: 3rem; border-top: 1p
   padding-top: .7rem; }
 @media print { main { max-width: none; padding: 0; } body { font-size: 10.5pt; }
   .cards { grid-template-columns: repeat(5, 1fr); } footer { margin-top: 1rem; }
+  figure { margin: .4rem 0 .9rem; } figure svg { max-height: 104mm; } table.columns { font-size: 8.5pt; }
   figure, .cards, tr { break-inside: avoid; } h2 { break-after: avoid; } @page { margin: 16mm; } }
 """
 

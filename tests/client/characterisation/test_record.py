@@ -52,6 +52,25 @@ def test_the_file_says_its_units(four_terminal: Characterisation, tmp_path):
         assert json.loads(file.attrs["about"])["bench"] == "physics"
 
 
+@pytest.mark.parametrize("which", ["four_terminal", "two_terminal"])
+def test_every_array_in_the_file_names_as_many_axes_as_it_has(which: str, request, tmp_path):
+    of: Characterisation = request.getfixturevalue(which)
+    seen = set()
+
+    def look(name: str, item) -> None:
+        if "axes" in item.attrs:
+            seen.add(name.split("/")[1] if name.startswith("steps") else "table")
+            assert item.attrs["axes"].count(",") - item.attrs["axes"].count("(") == item.ndim - 1, name
+            assert item.attrs["unit"]
+        if name.endswith("/outcome"):
+            assert "1 verified" in item.attrs["meanings"]
+
+    with h5py.File(of.save(tmp_path)) as archive:
+        archive.visititems(look)
+        assert "/steps/NAME/K" in archive.attrs["readme"]
+    assert set(of.results) <= seen
+
+
 def test_a_file_of_another_kind_is_refused(tmp_path):
     with pytest.raises(InputError, match="there is no characterisation"):
         Characterisation.load(tmp_path)
@@ -132,7 +151,7 @@ def test_two_are_compared_figure_by_figure(four_terminal: Characterisation, tmp_
     assert not rows["v_unbiased_potentiation_32"].marked
     assert rows["pearson_smallest_range_potentiation"].difference_shown == ""
     assert of.names == ("A1", "D4")
-    assert of.notes == ("The devices differ: A1 and D4.",)
+    assert of.notes == ("Simulated, on a virtual bench: A1 and D4.", "The devices differ: A1 and D4.")
     page = Page(of.report(tmp_path / "both.html").read_text(encoding="utf-8"))
     assert "A1 D4 difference" in page.text
     assert "> 2 σ" in page.text
