@@ -233,7 +233,7 @@ def _cost(pulses: int, rig_time: float, energy: float | None) -> tuple[str, str,
 def _table(*headers: str, right: Sequence[str] = ()) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for header in headers:
-        table.add_column(header, justify="right" if header in right else "left")
+        table.add_column(header, justify="right" if header in right else "left", no_wrap=header in right)
     return table
 
 

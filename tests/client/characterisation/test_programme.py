@@ -140,6 +140,16 @@ def test_a_terminal_shows_the_printed_figures_and_counts_the_others(two_terminal
     assert "device to device" in console.export_text()
 
 
+def test_numbers_are_not_broken_in_a_narrow_terminal(four_terminal: Characterisation):
+    console = rich_console.Console(width=80, record=True, file=io.StringIO())
+    show(console, four_terminal)
+    text = console.export_text()
+    for figure in four_terminal.figures:
+        if figure.printed_shown:
+            assert figure.shown in text
+            assert figure.printed_shown in text
+
+
 @pytest.mark.parametrize(
     ("run", "words", "said"),
     [
