@@ -107,11 +107,14 @@ def _part(step: str, parameters: Parameters, part: int, parts: int) -> Parameter
 
 
 def choose(known: Sequence[wire.Device], wanted: Sequence[str] | None, others: int) -> tuple[str, ...]:
-    """The devices to characterise: those wanted, else the first of the bench and `others` more.
+    """The devices to characterise: those wanted (also as "A1" or "A1,B2"), else the first of the bench and `others`
+    more.
 
     Devices that have their lines for themselves come before those of a crossbar. Raises InputError.
     """
     names = [device.name for device in known]
+    if isinstance(wanted, str):
+        wanted = [name.strip() for name in wanted.split(",") if name.strip()]
     if wanted:
         for name in wanted:
             if name not in names:

@@ -135,6 +135,7 @@ def test_devices_with_lines_of_their_own_come_before_those_of_a_crossbar():
     known = (device("X11", "R1", "C1"), device("X12", "R1", "C2"), device("S1", "P1", "N1"), device("S2", "P2", "N2"))
     assert choose(known, None, 2) == ("S1", "S2", "X11")
     assert choose(known, ["X12", "S2"], 0) == ("X12", "S2")
+    assert choose(known, "X12, S2", 0) == ("X12", "S2")
     with pytest.raises(InputError, match="no device 'S9'; it has X11, X12, S1, S2"):
         choose(known, ["S9"], 0)
 
