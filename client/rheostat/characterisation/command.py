@@ -156,7 +156,8 @@ def show(console: Console, done: Characterisation) -> None:
     if done.figures:
         console.print(table)
     if printed and len(printed) < len(done.figures):
-        console.print(f"{len(done.figures) - len(printed)} more figures of merit are in the report.")
+        more = len(done.figures) - len(printed)
+        console.print(f"{more} more figure{'s' * (more != 1)} of merit {'are' if more != 1 else 'is'} in the report.")
     if done.about.get("virtual"):
         console.print("The bench is virtual: these are simulated devices.")
     for sentence in done.missing:

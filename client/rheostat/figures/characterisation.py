@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import rheostat
 from rheostat import units
 from rheostat.characterisation import merits_trains, sampling
@@ -217,7 +219,8 @@ def _of_levels(of: Characterisation) -> Iterator[Drawn]:
 
 
 def _of_trains(of: Characterisation) -> Iterator[Drawn]:
-    trains = of.own(of.trains)
+    trains = [train for train in of.own(of.trains) if np.isfinite(train.resistance).any(axis=0).all()]
+    energies = [train for train in of.own(of.energies) if np.isfinite(train.energy).any(axis=0).all()]
     for train in trains[:1]:
         yield (
             of_trains.cycles(train),
@@ -240,7 +243,7 @@ def _of_trains(of: Characterisation) -> Iterator[Drawn]:
                 "Every value that the difference of two such devices takes, potentiated from the start of the linear"
                 f" part; boxes show {0.5 * k_sigma:g} σ to either side.",
             )
-    for train in of.own(of.energies)[:1] if trains else ():
+    for train in energies[:1]:
         yield (
             of_trains.energies(train),
             "Energy",

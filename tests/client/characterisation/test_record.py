@@ -133,6 +133,15 @@ def test_a_report_is_made_from_whatever_there_is(four_terminal: Characterisation
     assert all(figure.shown == "not measured" for figure in nothing.figures)
 
 
+@pytest.mark.filterwarnings("error")
+def test_trains_that_were_never_applied_are_not_drawn(two_terminal: Characterisation):
+    (result,) = two_terminal.results["train"]
+    empty = {name: np.full_like(result.arrays[name], np.nan) for name in ("resistance", "energy")}
+    never = replace(result, arrays={**result.arrays, **empty})
+    nothing = replace(two_terminal, results={"train": (never,), "train_energy": (never,)})
+    assert characterisation.document(nothing).count("<figure>") == 0
+
+
 def test_a_notebook_shows_the_table_of_figures(two_terminal: Characterisation):
     page = Page(two_terminal._repr_html_())
     assert "S1 and 2 other devices on bench physics, profile xhameni2025" in page.text
