@@ -56,7 +56,7 @@ def _part(part: LinearPart, name: str, cycles: int, note: str) -> list[Figure]:
         Figure(f"states_{name}", f"states on a line, {name}", float(part.count), **more),
         Figure(f"bin_width_{name}", f"mean bin width, {name}", part.bin_width, part.bin_width_error, "S", **more),
         Figure(f"sigma_{name}", f"mean σ of a state, {name}", part.sigma, sigma_error, "S", **more),
-        Figure(f"r_squared_{name}", f"R² of the line, {name}", part.r_squared, **more),
+        Figure(f"r_squared_{name}", f"R² of the line, {name}", part.r_squared, part.r_squared_error, **more),
         Figure(f"curvature_{name}", f"rms distance from the line, {name}", part.curvature, unit="S", **more),
     ]
 

@@ -48,7 +48,7 @@ ANALYSIS: dict[str, tuple[str, Any]] = {
     "levels": ("counts", (32, 128, 512)),
     "skipped_at": ("positive", 0.8),
     "states": ("count", None),
-    "r_squared": ("positive", 0.99895),
+    "r_squared": ("positive", 0.999),
     "k_sigma": ("positive", 2.0),
 }
 HEAD = ("title", "source", "bench", "others", "analysis", "paper")

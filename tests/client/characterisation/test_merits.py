@@ -47,7 +47,8 @@ def test_trains_of_the_physics_have_the_figures_of_the_second_paper(two_terminal
     assert found["bin_width_potentiation"].value == pytest.approx(81.077e-6, rel=0.03)
     assert found["bin_width_depression"].value == pytest.approx(80.520e-6, rel=0.03)
     assert found["sigma"].value == pytest.approx(23.7e-6, rel=0.15)
-    assert found["r_squared_potentiation"].value > 0.99895
+    assert found["r_squared_potentiation"].value == pytest.approx(0.999, abs=0.0005)
+    assert found["r_squared_potentiation"].uncertainty < 0.0005
     assert found["cycle_energy"].value == pytest.approx(23.74e-9, rel=0.1)
     assert found["cycle_energy"].printed_shown == "23.74 ± 1.26 nJ"
 

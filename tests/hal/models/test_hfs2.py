@@ -76,6 +76,15 @@ def test_a_hundred_cycles_of_the_train_have_the_printed_figures(seed, series):
     assert up.bin_width > 2.0 * up.sigma
 
 
+def test_the_linear_part_that_is_found_has_sixteen_states_whatever_the_seed():
+    """31 bins, which chance does not make 29."""
+    counts = []
+    for seed in range(20):
+        for states in cycles(100, 100 + seed, series=1.0)[:2]:
+            counts.append(linear_part(states).count)
+    assert np.count_nonzero(np.array(counts) == 16) >= 39
+
+
 def test_states_keep_their_scatter_and_place_from_the_first_ten_cycles_to_the_last():
     potentiation, depression, _ = cycles(100)
     for states in (potentiation, depression):
