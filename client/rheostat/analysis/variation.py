@@ -1,8 +1,9 @@
 """Variation between devices and from cycle to cycle within each, told apart: nested variance with intervals.
 
 value = mean + device + cycle, devices and cycles drawn independently from normal distributions. Intervals: R. K.
-Burdick and F. A. Graybill, Confidence Intervals on Variance Components (1992); for groups of unequal size R. K. Burdick
-and J. Eickman, J. Stat. Comput. Simul. 26, 205 (1986).
+Burdick and F. A. Graybill, Confidence Intervals on Variance Components (1992); for groups of unequal size from the
+variance of the groups' means and the harmonic mean of their sizes (J. D. Thomas and R. A. Hultquist, Ann. Statist. 6,
+582, 1978), with bounds by the extreme sizes.
 """
 
 from __future__ import annotations
@@ -83,8 +84,8 @@ def nested(values: ArrayLike, groups: ArrayLike, confidence: float = 0.95) -> Ne
     Groups may be of unequal size. within: pooled variance; its interval, from chi^2, is exact. between: variance of the
     groups' means less what the cycles add to it, unbiased; with groups of one size that is the estimate of the analysis
     of variance, and of restricted maximum likelihood where it is not negative. Its interval is the modified
-    large-sample one, close to the confidence asked for; with groups of unequal size that of Burdick and Eickman, which
-    covers the truth at least as often as asked, more often where devices differ little and sizes much.
+    large-sample one, close to the confidence asked for; with groups of unequal size one that, in
+    simulations, covers the truth about as often as asked, more often where devices differ little and sizes much.
     Raises ValueError for fewer than two groups, no group with two values, and values that are not finite.
     """
     data, names = np.asarray(values, dtype=np.float64), np.asarray(groups)
