@@ -23,7 +23,7 @@ NORMAL_FROM = 100.0  # a larger nu is given as inf
 _ROUNDS = 40
 _CHOOSING = 10  # rounds after which the smoothing strengths stay
 _CLOSE = 1e-3  # of a standard deviation (loc), of the scale, of 1 / nu
-_OWN = (2.0, 5.0, 30.0)  # data a level from which on levels may depart from the curve: loc, scale, nu
+_OWN = (2.0, 2.0, 30.0)  # data a level from which on levels may depart from the curve: loc, scale, nu
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,12 @@ class LevelErrors:
     """T(loc, scale, nu) of every level: plain arrays (n,), to be sampled from by the million; nu = inf: normal.
 
     measured: (n,) how many errors were known at each level. loc_error, scale_error: (n,) standard errors, given all
-    levels; with fewer than about ten errors a level they are those of the curve, to which a level may not keep.
+    levels, with the doubt about the smoothing in them, and that about nu in those of the scale. Where figures change
+    smoothly along the levels, as the physics of a device lets them, their 90 % intervals cover the truth in 86 to
+    100 %, from one error a level on (mean over the levels; simulated, 128 levels). Where each level has a loc and a
+    scale of its own besides, those of loc do so from 2 errors a level on, those of the scale from 20 on. With fewer, a
+    scale of its own and a heavy tail look alike: 70 to 85 % with 4 to 10 errors, 60 % with 3; and with one error a
+    level (30 %) all is the curve, to which a level may not keep.
     freedom: how many parameters loc, log scale and 1 / nu amount to: from 2 (a straight line; 1 for nu) to n.
     """
 
@@ -65,13 +70,12 @@ def fit_levels(levels: ArrayLike, errors: ArrayLike, n: int) -> LevelErrors:
 
     Penalised likelihood: loc, log scale and 1 / nu follow smooth curves over the levels (second differences are
     penalised, first ones of 1 / nu), from which single levels depart where there are data enough to see it (on average
-    2 a level for loc, 5 for scale, 30 for nu). How strongly curves are smoothed and departures held back is estimated
+    2 a level for loc and scale, 30 for nu). How strongly curves are smoothed and departures held back is estimated
     from the data, by restricted maximum likelihood of the working values of Fisher's scoring. With many data a level
     keeps its own fit, with one to three it gets that of its neighbourhood; levels without data are interpolated, beyond
     the last measured ones they are as these. Errors that loc has fitted away are given back to the scale.
 
-    All levels are normal where Student's t gains less in likelihood than its parameters are worth (Akaike's criterion),
-    and a level is where its nu exceeds 100.
+    A level is normal where its nu exceeds 100, and all are where Student's t is no likelier than the normal.
     Raises ValueError for arrays that do not match, fewer than 5 errors, values that are not finite, levels outside
     0..n-1, and errors that are all the same.
     """
@@ -90,7 +94,7 @@ def fit_levels(levels: ArrayLike, errors: ArrayLike, n: int) -> LevelErrors:
     chosen = _scoring(level, scaled, n, heavy=True)
     normal = _scoring(level, scaled, n, heavy=False, hypers=chosen.hypers)
     gain = chosen.likelihood(level, scaled) - normal.likelihood(level, scaled)
-    if gain <= sum(chosen.freedom) - sum(normal.freedom):
+    if gain <= 0.0:
         chosen = _scoring(level, scaled, n, heavy=False)
     scale = unit * np.exp(chosen.tau)
     return LevelErrors(
