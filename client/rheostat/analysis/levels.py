@@ -122,6 +122,26 @@ def skipped(normalised: npt.ArrayLike, at: float = 0.8) -> npt.NDArray[np.bool_]
     return np.asarray(np.mean(x <= 1.0, axis=0) < at)
 
 
+def skipped_error(
+    normalised: npt.ArrayLike, at: float = 0.8, replicates: int = 200, generator: np.random.Generator | None = None
+) -> float:
+    """Standard error of the number of skipped levels, (processes, n - 1) -> levels; nan for one process.
+
+    Bootstrap over the processes, which are independent where their levels are not: the root mean square of how far the
+    number of `replicates` sets drawn from them with replacement lies from theirs. What resampling shows of the bias of
+    a count of shares near their limit is in it: 66 of the virtual device's processes find 113, 1,500 find 118; the
+    error is 8, the scatter of sets of 66 alone 2. generator: None, one with a fixed seed.
+    """
+    inside = np.asarray(normalised, dtype=np.float64) <= 1.0
+    count = len(inside)
+    if count < 2:
+        return float("nan")
+    generator = generator or np.random.default_rng(0)
+    drawn = generator.multinomial(count, np.full(count, 1.0 / count), size=replicates)
+    numbers = np.count_nonzero(drawn @ inside.astype(np.int64) / count < at, axis=1)
+    return float(np.sqrt(np.mean((numbers - np.count_nonzero(skipped(normalised, at))) ** 2)))
+
+
 def cpd(normalised: npt.ArrayLike) -> tuple[Values, Values]:
     """Cumulative probability of one level, (processes,) -> x rising, share of processes up to each (Fig. 4c, d).
 

@@ -75,6 +75,17 @@ class LinearPart:
         return float(self.sigmas.mean())
 
     @property
+    def sigma_error(self) -> float:
+        """Standard error of that mean, by leaving out each cycle in turn: states of one cycle scatter together, so they
+        tell less than as many independent ones. nan for two cycles."""
+        if self.cycles < 3:
+            return math.nan
+        m = self.cycles
+        squares = (self.states - self.means) ** 2
+        without = (squares.sum(axis=0) - squares * m / (m - 1)) / (m - 2)
+        return float(_jackknife(np.sqrt(np.maximum(without, 0.0)).mean(axis=1)))
+
+    @property
     def bin_width(self) -> float:
         """Mean distance of neighbouring states: what one pulse moves on average."""
         means = self.means

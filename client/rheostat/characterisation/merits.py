@@ -112,9 +112,13 @@ def beside(figures: Sequence[Figure], paper: Mapping[str, Printed]) -> tuple[Fig
 
 
 def mean(key: str, label: str, values: Array, unit: str = "1", **more: Any) -> Figure:
-    """The mean of independent values with its standard error; nan where there are none."""
-    known = np.asarray(values, dtype=np.float64)
-    known = known[np.isfinite(known)]
+    """The mean of independent values with its standard error; nan where there are none. Values that are nan are left
+    out, and the note says so."""
+    every = np.asarray(values, dtype=np.float64)
+    known = every[np.isfinite(every)]
+    if len(known) < len(every):
+        part = f"{len(known)} of {len(every)} known"
+        more["note"] = f"{more['note']}, {part}" if more.get("note") else part
     error = float(known.std(ddof=1) / math.sqrt(len(known))) if len(known) > 1 else math.nan
     return Figure(key, label, float(known.mean()) if len(known) else math.nan, error, unit, **more)
 
@@ -128,7 +132,7 @@ def repeatability(measured: Identical) -> list[Figure]:
             continue
         order = [int(i) for i in np.argsort(ranges) if np.isfinite(correlations[i])]
         for place, words in ((order[0], "smallest"), (order[-1], "largest")):
-            at = f"at {measured.voltages[place]:g} V, range {ranges[place]:.3g} Ω"
+            at = f"at {measured.voltages[place]:g} V, range {ranges[place]:.3g} Ω{_of_all(measured, k, place)}"
             found.append(
                 Figure(
                     f"pearson_{words}_range_{direction}",
@@ -138,17 +142,24 @@ def repeatability(measured: Identical) -> list[Figure]:
                     note=at,
                 )
             )
+        widest = int(np.nanargmax(ranges))
         found.append(
             Figure(
                 f"range_{direction}",
-                f"range of {measured.resistance.shape[-1] - 1} identical pulses, {direction}",
-                float(np.nanmax(ranges)),
+                f"largest range of {measured.resistance.shape[-1] - 1} identical pulses, {direction}",
+                float(ranges[widest]),
                 unit="ohm",
                 section="identical pulses",
-                note=f"at {measured.voltages[int(np.nanargmax(ranges))]:g} V",
+                note=f"at {measured.voltages[widest]:g} V{_of_all(measured, k, widest)}",
             )
         )
     return found
+
+
+def _of_all(measured: Identical, direction: int, place: int) -> str:
+    """How many of the trains of a voltage were complete, where not all are."""
+    whole = measured.whole[direction, place]
+    return "" if whole.all() else f", {int(whole.sum())} of {whole.size} trains"
 
 
 def correlation_of(measured: Identical, direction: int) -> tuple[Array, Array]:
@@ -247,15 +258,15 @@ def _levels(whole: Sequence[Sweep], window: Window, direction: int, n: int, at: 
     occupied = np.array(
         [len(np.unique(levels.segmented(r, n, window, direction).segmentation.pulses)) for r in readings]
     )
-    skipped = levels.skipped(levels.normalised(passed, targets, direction), at)
-    reached = passed[np.isfinite(passed).all(axis=1)]
+    normalised = levels.normalised(passed, targets, direction)
+    skipped = levels.skipped(normalised, at)
     return [
         mean(f"v_{name}_{n}", f"v of {n} levels as the paper indexes it, {name}", as_printed, **more),
         mean(f"v_unbiased_{name}_{n}", f"v of {n} levels, unbiased, {name}", unbiased, **more),
         mean(
             f"nlf_first_passage_{name}_{n}",
             f"NLF of {n} levels, first passage, {name}",
-            linearity.nonlinearity_factor(reached, targets, window),
+            linearity.nonlinearity_factor(passed, targets, window),
             **more,
         ),
         mean(
@@ -268,6 +279,7 @@ def _levels(whole: Sequence[Sweep], window: Window, direction: int, n: int, at: 
             f"skipped_{name}_{n}",
             f"levels skipped at a CPD of {100 * at:g} %, of {n}, {name}",
             float(skipped.sum()),
+            levels.skipped_error(normalised, at),
             **more,
         ),
         mean(f"occupied_{name}_{n}", f"levels occupied of {n}, {name}", occupied, **more),

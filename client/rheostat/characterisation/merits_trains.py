@@ -40,32 +40,31 @@ def states(trains: Sequence[Trains], energies: Sequence[Trains], analysis: Mappi
         short = cycles < len(train.resistance)
         note = f"from {cycles} of {len(train.resistance)} cycles" if short else ""
         for direction, part in linear.items():
-            found += _part(part, DIRECTIONS[direction], cycles, note)
+            found += _part(part, DIRECTIONS[direction], note)
         if len(linear) == len(DIRECTIONS):
-            found += _both(linear[1], linear[-1], cycles, analysis["k_sigma"], note)
+            found += _both(linear[1], linear[-1], analysis["k_sigma"], note)
     for train in energies[:1]:
         cycle = train.energy.sum(axis=1)
         found.append(mean("cycle_energy", "energy of a cycle", cycle, "J", section="energy"))
     return found
 
 
-def _part(part: LinearPart, name: str, cycles: int, note: str) -> list[Figure]:
+def _part(part: LinearPart, name: str, note: str) -> list[Figure]:
     more: dict[str, Any] = {"section": f"linear part, {name}", "note": note}
-    sigma_error = part.sigma / math.sqrt(2.0 * (cycles - 1) * part.count)
     return [
         Figure(f"states_{name}", f"states on a line, {name}", float(part.count), **more),
         Figure(f"bin_width_{name}", f"mean bin width, {name}", part.bin_width, part.bin_width_error, "S", **more),
-        Figure(f"sigma_{name}", f"mean σ of a state, {name}", part.sigma, sigma_error, "S", **more),
+        Figure(f"sigma_{name}", f"mean σ of a state, {name}", part.sigma, part.sigma_error, "S", **more),
         Figure(f"r_squared_{name}", f"R² of the line, {name}", part.r_squared, part.r_squared_error, **more),
         Figure(f"curvature_{name}", f"rms distance from the line, {name}", part.curvature, unit="S", **more),
     ]
 
 
-def _both(up: LinearPart, down: LinearPart, cycles: int, k_sigma: float, note: str) -> list[Figure]:
+def _both(up: LinearPart, down: LinearPart, k_sigma: float, note: str) -> list[Figure]:
     more: dict[str, Any] = {"section": "both directions", "note": note}
     alike = symmetry(up, down)
     sigma = 0.5 * (up.sigma + down.sigma)
-    sigma_error = sigma / math.sqrt(2.0 * (cycles - 1) * (up.count + down.count))
+    sigma_error = 0.5 * math.hypot(up.sigma_error, down.sigma_error)
     bins = min(pair_bins(up, k_sigma), pair_bins(down, k_sigma))
     return [
         Figure("sigma", "mean σ of a state", sigma, sigma_error, "S", **more),

@@ -102,6 +102,13 @@ class Characterisation:
         """Error of programming of every level, by direction and number of levels, of the first device."""
         return sampling.level_errors(self.own(self.sweeps), self.window, self.profile.analysis["levels"])
 
+    @cached_property
+    def passage_errors(self) -> sampling.Errors:
+        """The same with the first reading at or past each level."""
+        return sampling.level_errors(
+            self.own(self.sweeps), self.window, self.profile.analysis["levels"], "first passage"
+        )
+
     def skip(self, step: str) -> int:
         """Cycles at the beginning of a train that come from where the device stood."""
         return int(self.profile.steps.get(step, {}).get("skip", 0))
@@ -116,7 +123,7 @@ class Characterisation:
             found += merits.of_table(self.table, self.checks)
         width = self.table.info.width if self.table is not None else float("nan")
         found += merits.processes(self.own(self.sweeps), self.window, width, self.profile.analysis)
-        found += sampling.figures(self.level_errors, self.window)
+        found += sampling.figures(self.level_errors, self.passage_errors, self.window)
         found += merits_trains.states(self.own(self.trains), self.own(self.energies), self.profile.analysis)
         found += merits_trains.drift(self.held)
         found += merits_trains.variation(self.sweeps, self.trains, self.table)

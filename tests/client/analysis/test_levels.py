@@ -119,6 +119,20 @@ def test_what_is_no_sweep_is_refused(sweep):
         levels.argmin_samples(sweep, [800.0])
 
 
+def test_the_error_of_the_number_of_skipped_levels_is_its_scatter():
+    """Known shares of jumps, 0.1 to 0.3 along 200 levels, each level on its own."""
+    generator = np.random.default_rng(4)
+    jumps = np.linspace(0.1, 0.3, 200)
+    numbers, stated = [], []
+    for _ in range(60):
+        x = np.where(generator.random((66, 200)) < jumps, 1.5, 0.5)
+        numbers.append(np.count_nonzero(levels.skipped(x)))
+        stated.append(levels.skipped_error(x))
+    assert np.mean(stated) == pytest.approx(np.std(numbers), rel=0.3)
+    assert np.isnan(levels.skipped_error([[0.5, 1.5]]))
+    assert levels.skipped_error(np.full((66, 4), 0.5)) == 0.0
+
+
 def test_unknown_methods_directions_and_probabilities_are_refused():
     with pytest.raises(ValueError, match="method"):
         levels.samples([[800.0]], 3, WINDOW, 1, "nearest")

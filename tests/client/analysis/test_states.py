@@ -74,6 +74,20 @@ def test_scatter_makes_no_line_of_states_that_never_moved():
     assert found <= 4
 
 
+@pytest.mark.parametrize("kept", [0.0, 0.75])
+def test_the_error_of_the_mean_sigma_is_its_scatter_also_where_states_keep_some_of_the_last(kept):
+    generator = np.random.default_rng(3)
+    parts = []
+    for _ in range(300):
+        scatter = generator.normal(size=(50, 16))
+        for k in range(1, 16):
+            scatter[:, k] = kept * scatter[:, k - 1] + np.sqrt(1.0 - kept**2) * scatter[:, k]
+        parts.append(linear_part(2600.0 + 81.0 * np.arange(16) + 23.7 * scatter, 16))
+    stated = np.mean([part.sigma_error for part in parts])
+    assert stated == pytest.approx(np.std([part.sigma for part in parts]), rel=0.12)
+    assert (stated > 1.3 * 23.7 / np.sqrt(2 * 49 * 16)) == (kept > 0.0)
+
+
 def test_the_error_of_r_squared_is_its_scatter():
     parts = [linear_part(train(sigma=23.7, bend=11.7, seed=seed), 16) for seed in range(300)]
     assert np.mean([part.r_squared_error for part in parts]) == pytest.approx(

@@ -39,6 +39,11 @@ def test_sweeps_of_the_physics_have_the_figures_of_the_first_paper(four_terminal
     assert found["skipped_potentiation_32"].value == found["skipped_depression_32"].value == 0
     assert 440 < found["occupied_potentiation_512"].value < 490
     assert found["error_scale_first_potentiation_512"].value > found["error_scale_potentiation_512"].value
+    assert found["error_nu_potentiation_512"].note == "100 % of the levels are normal"
+    assert 0.1 < found["passed_loc_potentiation_512"].value < 0.2  # half a step of 0.26 ohm
+    assert 0.1 < found["passed_loc_depression_512"].value < 0.2
+    assert found["skipped_potentiation_512"].uncertainty > 1.0
+    assert found["skipped_potentiation_32"].uncertainty == 0.0
 
 
 def test_trains_of_the_physics_have_the_figures_of_the_second_paper(two_terminal: Characterisation):
@@ -50,6 +55,8 @@ def test_trains_of_the_physics_have_the_figures_of_the_second_paper(two_terminal
     assert found["r_squared_potentiation"].value == pytest.approx(0.999, abs=0.0005)
     assert found["r_squared_potentiation"].uncertainty < 0.0005
     assert found["cycle_energy"].value == pytest.approx(23.74e-9, rel=0.1)
+    independent = found["sigma"].value / math.sqrt(2 * 99 * 32)
+    assert independent < found["sigma"].uncertainty < 2.0 * independent  # a state keeps some of the last one
     assert found["cycle_energy"].printed_shown == "23.74 ± 1.26 nJ"
 
 
@@ -82,6 +89,21 @@ def test_a_mean_has_the_standard_error_of_independent_values():
     figure = merits.mean("x", "x", np.array([1.0, 2.0, 3.0, np.nan]))
     assert (figure.value, figure.uncertainty) == (2.0, pytest.approx(1.0 / math.sqrt(3.0)))
     assert math.isnan(merits.mean("x", "x", np.array([])).value)
+
+
+def test_a_mean_of_a_part_says_so():
+    assert merits.mean("x", "x", np.array([1.0, 2.0, np.nan])).note == "2 of 3 known"
+    figure = merits.mean("x", "x", np.array([1.0, np.nan]), note="from 2 of 4 sweeps")
+    assert figure.note == "from 2 of 4 sweeps, 1 of 2 known"
+
+
+def test_figures_of_repetitions_say_when_trains_are_missing():
+    readings = 800.0 + np.random.default_rng(2).normal(size=(2, 1, 3, 11))
+    readings[0, 0, 2, 5:] = np.nan
+    found = by_key(merits.repeatability(data.Identical(np.array([1.0]), readings, 2.0)))
+    assert found["pearson_largest_range_potentiation"].note.endswith(", 2 of 3 trains")
+    assert found["range_potentiation"].note == "at 1 V, 2 of 3 trains"
+    assert found["range_depression"].note == "at 1 V"
 
 
 def test_what_only_the_paper_has_is_listed_as_not_measured():
