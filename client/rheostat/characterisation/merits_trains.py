@@ -73,7 +73,7 @@ def _both(up: LinearPart, down: LinearPart, k_sigma: float, note: str) -> list[F
         Figure("symmetry_overlap", "common range of both directions", 100.0 * alike.overlap, unit="%", **more),
         Figure(
             "symmetry_width",
-            "bin width of potentiation less that of depression, over their mean",
+            "bin width, potentiation less depression, over their mean",
             100.0 * alike.width,
             100.0 * alike.width_error,
             "%",

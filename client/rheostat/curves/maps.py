@@ -96,11 +96,12 @@ def dr_map(
     errors: the posterior standard deviation of the penalised surface (G. Wahba, J. R. Stat. Soc. B 45, 133, 1983) at a
     tenth of the smoothing, scaled by the residual scatter and carried through both interpolations, with the spread of
     what all pulses of a train have in common on top (train_spread: rms, relative to the step; one train a voltage
-    cannot show it). Averaged over the map where trains went, the truth lies within two of them in 92 to 99 % of
-    simulated calibrations, whatever the law; the sandwich form, which knows no bias, covers as little as 72 %. They
-    leave out that steps are forced to be positive and to rise with V (which only brings the surface nearer to the
-    truth), that two runs share the reading between them, and the choice of the smoothing; beyond the trains they grow,
-    and are as good as the straight continuation.
+    cannot show it). Averaged over the map where trains went, the truth lies within two of them in 91 to 99 % of
+    simulated calibrations, whatever the law; the sandwich form, which knows no bias, covers as little as 72 %. With the
+    law of the TiO2-x device, one train a voltage and its spread told, it is nearly 100 % (within one, 90 %): they are
+    too large by half there. They leave out that steps are forced to be positive and to rise with V (which only brings
+    the surface nearer to the truth), that two runs share the reading between them, and the choice of the smoothing;
+    beyond the trains they grow, and are as good as the straight continuation.
     """
     chosen = sorted((t for t in trains if t.direction == direction and len(t.readings) > 1), key=lambda t: t.voltage)
     rows = np.array(sorted({t.voltage for t in chosen}))
