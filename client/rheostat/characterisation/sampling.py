@@ -98,8 +98,10 @@ def figures(errors: Errors, passed: Errors, window: Window) -> list[Figure]:
         at = f"at {n} levels, median, {name}"
         found += [
             Figure(f"passed_loc_{name}_{n}", f"way past the level {at}", overshoot, loc_error, "ohm", **more),
-            Figure(f"passed_scale_{name}_{n}", f"its scale {at}", scale, scale_error, "ohm", **more),
-            Figure(f"passed_nu_{name}_{n}", f"its ν {at}", **_nu(fitted), **more),
+            Figure(
+                f"passed_scale_{name}_{n}", f"scale of the way past the level {at}", scale, scale_error, "ohm", **more
+            ),
+            Figure(f"passed_nu_{name}_{n}", f"ν of the way past the level {at}", **_nu(fitted), **more),
         ]
     return found
 
