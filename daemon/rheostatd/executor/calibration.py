@@ -20,6 +20,7 @@ from rheostat import curves, wire
 from rheostat.curves import Train
 from rheostat.wire import Outcome
 from rheostatd.executor.initialise import Drive, initialise
+from rheostatd.executor.steps import measure_steps
 from rheostatd.schemes.policy import Plant
 
 Vector = npt.NDArray[np.float64]
@@ -92,6 +93,7 @@ def measure(
     created: float,
     given: list[Train] | None = None,
     drive: Drive | None = None,
+    strong: tuple[float, float] | None = None,
     progress: Callable[[Progress], None] | None = None,
     failed: Callable[[str, Outcome], None] | None = None,
     taken: Mapping[int, Train] | None = None,
@@ -100,9 +102,9 @@ def measure(
 
     plant_of: routes to a device and returns its plant; called once for each device, the full one first.
     window: LRS, HRS, ohm, as read; version, created (unix time, s): written into the table; given: trains of the device
-    measured before, fitted in place of new ones; drive: limits of the initialisation; failed: told each other device
-    that has no gain (it is left out of the table) and why; taken: trains that are there already, by their stage (1: the
-    first one).
+    measured before, fitted in place of new ones; drive: limits of the initialisation; strong: (V, s) of pulses that use
+    up the history of other devices, None: those of the drive; failed: told each other device that has no gain (it is
+    left out of the table) and why; taken: trains that are there already, by their stage (1: the first one).
     Raises CalibrationFailed when the full device does not reach the ends of the window or does not respond, ValueError
     when the specification makes no sense. Exceptions of plants pass through; CalibrationFailed, raised by the plant of
     another device, ends only that device.
@@ -135,7 +137,7 @@ def measure(
     for number, device in enumerate(others):
         plant = plant_of(device)
         try:
-            result, pulses, here = measure_gain(plant, table, spec.gain_pulses, drive)
+            result, pulses, here = measure_gain(plant, table, spec.gain_pulses, drive, strong)
         except CalibrationFailed as failure:  # a limit or the instrument ended the work on this device
             result, pulses, here = failure.outcome, 0, math.nan
         if isinstance(result, Outcome):
@@ -250,36 +252,29 @@ def fit(
 
 
 def measure_gain(
-    plant: Plant, table: wire.FeedforwardTable, pulses: int, drive: Drive
+    plant: Plant, table: wire.FeedforwardTable, pulses: int, drive: Drive, strong: tuple[float, float] | None = None
 ) -> tuple[tuple[float, float] | Outcome, int, float]:
     """((potentiation, depression) relative to the table, pulses used, resistance left), or how the device failed.
 
-    A device outside the window is brought to its middle first, within the same number of pulses. Half of what is left
-    goes each way from where the device stands, feedforward steps as long as the table's bounds allow: travel seen over
-    travel predicted.
+    A device outside the window is brought towards its middle first, by half of the pulses at most. The others go both
+    ways from where it stands (see `steps`), feedforward steps as long as the table's bounds allow: travel seen over
+    travel predicted. strong: (V, s) of pulses that use up the device's history; None: those of the drive.
     """
     lrs, hrs = table.info.window
     here = plant.read(2)
     used = 0
     if not lrs + _MARGIN <= here <= hrs - _MARGIN:
-        attempt = initialise(plant, 0.5 * (lrs + hrs), drive, max(0, pulses - 4), window=table.info.window)
+        attempt = initialise(plant, 0.5 * (lrs + hrs), drive, pulses // 2, window=table.info.window)
         used = attempt.pulses
         here = attempt.estimate
         if attempt.outcome not in (Outcome.VERIFIED, Outcome.NOT_CONVERGED):
             return attempt.outcome, used, here
-    each = (pulses - used) // 2
-    gains = []
-    for direction in (1, -1):
-        start, predicted = here, 0.0
-        for pulse in range(each):
-            voltage = float(curves.choose_voltage(table, here, table.info.bounds[1], direction))
-            predicted += float(curves.predict(table, here, voltage, direction))
-            here = plant.apply(direction * voltage, table.info.width, 2 if pulse == each - 1 else 1)
-            used += 1
-            if not math.isfinite(here):
-                return Outcome.OPEN, used, here
-        travel = (start - here) * direction
-        gains.append(travel / predicted if predicted > 0.0 else 0.0)
+    steps = measure_steps(plant, table, here, pulses - used, strong or (drive.voltage, drive.max_width))
+    used, here = used + steps.pulses, steps.resistance
+    if not math.isfinite(here):
+        return Outcome.OPEN, used, here
+    predicted = np.nansum(steps.predicted, axis=1)
+    gains = np.divide(np.nansum(steps.measured, axis=1), predicted, out=np.zeros(2), where=predicted > 0.0).tolist()
     if max(gains) < _GAINS[0]:
         return Outcome.STUCK, used, here
     if not all(_GAINS[0] <= gain <= _GAINS[1] for gain in gains):

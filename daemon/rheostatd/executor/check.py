@@ -1,8 +1,7 @@
 """The job "check_table": tells by a few write pulses whether a feedforward table still fits a device.
 
-A third of the pulses at most uses up what the device's history would add to the first steps after a turn (Joule
-heating: extra ion diffusion, for about a quarter of the stroke before in potentiation); the rest are steps chosen from
-the table, half of them each way. `rheostatd.executor.table_fit` judges what they moved.
+Some of the pulses use up what the device's history would add to the first steps after a turn; the rest are steps
+chosen from the table, half of them each way (see `steps`). `rheostatd.executor.table_fit` judges what they moved.
 """
 
 from __future__ import annotations
@@ -12,76 +11,47 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rheostat import curves, wire
+from rheostat import wire
 from rheostat.wire import Outcome
 from rheostatd import messages
 from rheostatd.executor import table_fit
+from rheostatd.executor.initialise import drive_of
 from rheostatd.executor.job import Job
 from rheostatd.executor.plant import Ended, RigPlant
+from rheostatd.executor.station import Station
+from rheostatd.executor.steps import ENDS, Steps, measure_steps, shares, strong
 from rheostatd.schemes.policy import Plant
 
-_HISTORY = 0.25  # of the longest stroke that may have led to a resistance: so much travel is left out
-_ENDS = 4  # readings before the first and after the last step of a direction
 _NOISE_READINGS = 8
-_ROOM = 5.0  # ohm to the end of the window that are kept for the steps
 _BELIEF = 8.0  # readings that the noise of the table is worth
-_SETTLE = (4, 12)  # one in so many pulses, at most, in potentiation and depression
-
-
-def shares(pulses: int) -> tuple[tuple[int, int], int]:
-    """((most pulses that settle potentiation, depression), steps measured each way)."""
-    settling = (pulses // _SETTLE[0], max(1, pulses // _SETTLE[1]))
-    return settling, (pulses - sum(settling)) // 2
 
 
 @dataclass(frozen=True)
-class Steps:
-    """What one device did. predicted, measured: (2, k) ohm, potentiation first, nan where a step was not made."""
+class Checked:
+    """What one device did, and its gain in potentiation and depression."""
 
-    predicted: wire.Array
-    measured: wire.Array
+    steps: Steps
     gains: tuple[table_fit.Gain, table_fit.Gain]
 
 
 def measure(
-    plant: Plant, table: wire.FeedforwardTable, device: str, pulses: int, max_voltage: float, max_width: float
-) -> Steps:
-    """Settles and measures one device with at most `pulses` write pulses. Exceptions of the plant pass through."""
-    settling, count = shares(pulses)
-    lrs, hrs = table.info.window
-    predicted, measured = np.full((2, count), math.nan), np.full((2, count), math.nan)
+    plant: Plant, table: wire.FeedforwardTable, device: str, pulses: int, pulse: tuple[float, float]
+) -> Checked:
+    """Settles (by strong pulses of V, s) and measures one device with at most `pulses` write pulses. Exceptions of the
+    plant pass through."""
     here = plant.read(_NOISE_READINGS)
     squares, degrees = plant.scatter
     noise = math.sqrt((squares + _BELIEF * table.info.noise**2) / (degrees + _BELIEF))
     held = table.info.gains.get(device, (1.0, 1.0))
-    errors = wire.FeedforwardTable(
-        table.info, table.voltages, table.resistances, table.potentiation_error, table.depression_error
-    )
-    gains = []
-    for side, direction in enumerate((1, -1)):
-        way = _HISTORY * max(0.0, here - lrs if direction > 0 else 0.1 * (hrs - lrs))
-        start = here
-        for _ in range(settling[side]):
-            left = here - lrs if direction > 0 else hrs - here
-            if (start - here) * direction >= way or not left > _ROOM:
-                break
-            here = plant.apply(direction * max_voltage, max_width, 1)
-        here = plant.read(_ENDS)
-        unsure = np.full(count, math.nan)
-        for pulse in range(count):
-            voltage = float(curves.choose_voltage(table, here, table.info.bounds[1], direction))
-            predicted[side, pulse] = float(curves.predict(table, here, voltage, direction))
-            unsure[pulse] = float(curves.predict(errors, here, voltage, direction))
-            last = pulse == count - 1
-            before, here = here, plant.apply(direction * voltage, table.info.width, _ENDS if last else 1)
-            measured[side, pulse] = (before - here) * direction
-        gains.append(
-            table_fit.gain(
-                predicted[side], measured[side], unsure, noise, noise / math.sqrt(_ENDS), held[side],
-                device != table.info.device,
-            )
-        )  # fmt: skip
-    return Steps(predicted, measured, (gains[0], gains[1]))
+    steps = measure_steps(plant, table, here, pulses, pulse)
+    potentiation, depression = (
+        table_fit.gain(
+            steps.predicted[side], steps.measured[side], steps.unsure[side], noise, noise / math.sqrt(ENDS), held[side],
+            device != table.info.device, steps.unsettled[side],
+        )
+        for side in (0, 1)
+    )  # fmt: skip
+    return Checked(steps, (potentiation, depression))
 
 
 class CheckRun:
@@ -92,7 +62,7 @@ class CheckRun:
         self.job = job
         self.spec = spec
         self.feedforward = table
-        count, (_, steps) = len(spec.devices), shares(spec.pulses)
+        count, steps = len(spec.devices), shares(spec.pulses).steps
         self.arrays: wire.Arrays = {
             **{name: np.full((count, 2, steps), math.nan) for name in ("predicted", "measured")},
             **{name: np.full((count, 2), math.nan) for name in ("gain", "gain_error")},
@@ -117,18 +87,22 @@ class CheckRun:
 
     def _one(self, plant: RigPlant, number: int) -> str:
         station, table = self.job.station, self.feedforward
-        voltage = min(station.bench.limits.max_voltage, float(table.voltages[-1]))
-        width, conductance = station.bench.limits.max_width, station.envelope.expected_conductance(table.info.window[0])
-        while width > table.info.width and station.envelope.refusal(voltage, width, conductance, 0) is not None:
-            width /= 2.0  # a strong pulse that the limits allow
+        device = self.spec.devices[number]
         try:
-            steps = measure(plant, table, self.spec.devices[number], self.spec.pulses, voltage, width)
+            checked = measure(plant, table, device, self.spec.pulses, strong_pulse(station, table, device))
         except Ended as ended:
             return ended.outcome.name.lower()
-        self.arrays["predicted"][number], self.arrays["measured"][number] = steps.predicted, steps.measured
-        self.arrays["gain"][number] = [each.gain for each in steps.gains]
-        self.arrays["gain_error"][number] = [each.error for each in steps.gains]
+        self.arrays["predicted"][number] = checked.steps.predicted
+        self.arrays["measured"][number] = checked.steps.measured
+        self.arrays["gain"][number] = [each.gain for each in checked.gains]
+        self.arrays["gain_error"][number] = [each.error for each in checked.gains]
         if not np.isfinite(self.arrays["gain"][number]).all():
             return Outcome.OPEN.name.lower()
-        self.arrays["fits"][number] = table_fit.fits(steps.gains)
+        self.arrays["fits"][number] = table_fit.fits(checked.gains)
         return "fits" if self.arrays["fits"][number] else "misfits"
+
+
+def strong_pulse(station: Station, table: wire.FeedforwardTable, device: str) -> tuple[float, float]:
+    """(V, s): as strong as the strongest of the table, or of an initialisation."""
+    voltage = max(float(table.voltages[-1]), drive_of(station.bench, station.window(device)).voltage)
+    return strong(station, device, min(station.bench.limits.max_voltage, voltage), table.info.width)

@@ -19,6 +19,7 @@ from rheostatd.executor.initialise import drive_of, initialise
 from rheostatd.executor.job import Cancelled, Job
 from rheostatd.executor.plant import Ended, RigPlant
 from rheostatd.executor.results import VALUES, device_event, result_arrays
+from rheostatd.executor.steps import strong
 
 
 class ReadRun:
@@ -119,6 +120,7 @@ class CalibrateRun:
         station, spec = self.job.station, self.spec
         window, now = station.window(spec.device), station.ledger.clock()
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+        drive = drive_of(station.bench, window)
         with self._visits:
             table = measure(
                 self._plant_of,
@@ -127,7 +129,8 @@ class CalibrateRun:
                 version=f"{spec.device}-{stamp}-{self.job.job_id[:6]}",
                 created=now,
                 given=self.given,
-                drive=drive_of(station.bench, window),
+                drive=drive,
+                strong=strong(station, spec.device, drive.voltage, spec.width),
                 progress=self._progressed,
                 failed=self._failed,
                 taken=self.taken,

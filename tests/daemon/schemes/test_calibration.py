@@ -12,7 +12,7 @@ from rheostat import curves, wire
 from rheostat.wire import Outcome
 from rheostat_hal.models import tio2x
 from rheostatd.executor import calibration
-from rheostatd.executor.initialise import Drive
+from rheostatd.executor.initialise import Drive, initialise
 
 WINDOW = (740.0, 880.0)
 SPEC = wire.Calibrate(device="A1")
@@ -119,6 +119,21 @@ def test_gains_of_other_devices_come_from_few_pulses(plant_of, table_of):
             voltages = curves.choose_voltage(reference, resistances, 0.25, direction)
             true = curves.predict(table_of(params[k]), resistances, voltages, direction).mean() / 0.25
             assert gain == pytest.approx(true, rel=0.2)
+
+
+@pytest.mark.parametrize("way", [(745.0, 865.0), (875.0, 755.0), (740.0, 885.0), (740.0, 884.0, 810.0)])
+def test_what_a_device_went_through_before_is_no_gain(plant_of, table, way):
+    gains = []
+    for seed in range(60):
+        plant = plant_of(seed=seed)
+        for goal in way:
+            initialise(plant, goal, Drive(), 2000)
+        before = len(plant.log)
+        result, used, _ = calibration.measure_gain(plant, table, 50, Drive())
+        assert len(plant.log) - before == used <= 50
+        gains.append(result)
+    np.testing.assert_allclose(np.mean(gains, axis=0), 1.0, atol=0.03)
+    assert np.all(np.std(gains, axis=0) < 0.08)
 
 
 def test_a_device_outside_the_window_is_brought_in_within_the_same_pulses(plant_of, table):
