@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -31,7 +32,9 @@ _SATURATION_RUN = 8  # pulses over which a saturated train moves less than the n
 _MARGIN = 10.0  # ohm beyond the window that the table covers
 _GAINS = (0.3, 3.0)  # outside this a device does not follow the table at all
 _INITIALISE_PULSES = 2000
+_EXPLAINED = 0.7  # of the squared steps of its own trains, that a table has to predict at least
 _TRAIN_SPREAD = 0.03  # rms of the gain from train to train (2.2 and 2.9 % in the model that meets the paper's figures)
+PAPER_LEVEL = 140.0 / 511.0  # ohm, what the steps of wire.TableInfo are meant for: 512 levels from 740 to 880 ohm
 _PULSES_PER_STROKE = 70  # expected, for one initialisation through half the window
 
 
@@ -91,6 +94,7 @@ def measure(
     *,
     version: str,
     created: float,
+    level: float = PAPER_LEVEL,
     given: list[Train] | None = None,
     drive: Drive | None = None,
     strong: tuple[float, float] | None = None,
@@ -101,13 +105,14 @@ def measure(
     """Calibrate `spec.device` in full and the gains of `spec.others`.
 
     plant_of: routes to a device and returns its plant; called once for each device, the full one first.
-    window: LRS, HRS, ohm, as read; version, created (unix time, s): written into the table; given: trains of the device
-    measured before, fitted in place of new ones; drive: limits of the initialisation; strong: (V, s) of pulses that use
-    up the history of other devices, None: those of the drive; failed: told each other device that has no gain (it is
-    left out of the table) and why; taken: trains that are there already, by their stage (1: the first one).
-    Raises CalibrationFailed when the full device does not reach the ends of the window or does not respond, ValueError
-    when the specification makes no sense. Exceptions of plants pass through; CalibrationFailed, raised by the plant of
-    another device, ends only that device.
+    window: LRS, HRS, ohm, as read; version, created (unix time, s): written into the table; level: ohm from level to
+    level, which the steps aimed at go by; given: trains of the device measured before, fitted in place of new ones;
+    drive: limits of the initialisation; strong: (V, s) of pulses that use up the history of other devices, None: those
+    of the drive; failed: told each other device that has no gain (it is left out of the table) and why; taken: trains
+    that are there already, by their stage (1: the first one).
+    Raises CalibrationFailed when the full device does not reach the ends of the window, does not respond or does not do
+    what its own table says, ValueError when the specification makes no sense. Exceptions of plants pass through;
+    CalibrationFailed, raised by the plant of another device, ends only that device.
     """
     check(spec)
     drive = drive or Drive()
@@ -132,7 +137,14 @@ def measure(
         trains.append(train)
         stage = "potentiation" if direction > 0 else "depression"
         report(len(trains) + 1, spec.device, stage, voltage, len(train.steps), float(train.readings[-1]))
-    table = fit(given or trains, spec, window, noise, version=version, created=created)
+    table = fit(given or trains, spec, window, noise, version=version, created=created, level=level)
+    for direction, way in ((1, "potentiation"), (-1, "depression")):
+        share = explained(table, given or trains, direction)
+        if not share >= _EXPLAINED:
+            text = (
+                f"a table predicts {share:.0%} of how its own trains went in {way}: none describes it at these voltages"
+            )
+            raise CalibrationFailed(spec.device, Outcome.NOT_CONVERGED, text)
     gains = {spec.device: (1.0, 1.0)}
     for number, device in enumerate(others):
         plant = plant_of(device)
@@ -233,8 +245,11 @@ def fit(
     *,
     version: str,
     created: float,
+    level: float = PAPER_LEVEL,
 ) -> wire.FeedforwardTable:
-    """The feedforward table of trains in both directions; voltages between the measured ones are interpolated."""
+    """The feedforward table of trains in both directions; voltages between the measured ones are interpolated.
+
+    Its steps are as long as the paper's beside a level (`level`, ohm)."""
     lrs, hrs = window
     resistances = np.linspace(lrs - _MARGIN, hrs + _MARGIN, round(hrs - lrs + 2.0 * _MARGIN) + 1)
     voltages = curves.fine_voltages(spec.voltages)
@@ -247,8 +262,20 @@ def fit(
         gains={spec.device: (1.0, 1.0)},
         noise=noise,
     )
+    potentiation, depression, least, most = (value * level / PAPER_LEVEL for value in (*info.step, *info.bounds))
+    info = msgspec.structs.replace(info, step=(potentiation, depression), bounds=(least, most))
     down, up = (curves.dr_map(trains, way, voltages, resistances, noise, _TRAIN_SPREAD) for way in (1, -1))
     return wire.FeedforwardTable(info, voltages, resistances, down.steps, up.steps, down.errors, up.errors)
+
+
+def explained(table: wire.FeedforwardTable, trains: list[Train], direction: int) -> float:
+    """Share of the squared steps of the trains in one direction that a table predicts."""
+    mine = [train for train in trains if train.direction == direction]
+    steps = np.concatenate([train.steps[train.settled :] for train in mine])
+    expected = np.concatenate(
+        [curves.predict(table, train.before[train.settled :], train.voltage, direction) for train in mine]
+    )
+    return 1.0 - float(np.sum((steps - expected) ** 2) / max(float(np.sum(steps**2)), 1e-12))
 
 
 def measure_gain(

@@ -128,6 +128,7 @@ class CalibrateRun:
                 (window.lrs, window.hrs),
                 version=f"{spec.device}-{stamp}-{self.job.job_id[:6]}",
                 created=now,
+                level=2.0 * window.half_level,
                 given=self.given,
                 drive=drive,
                 strong=strong(station, spec.device, drive.voltage, spec.width),

@@ -83,14 +83,15 @@ def measure_steps(
             left = here - lrs if direction > 0 else hrs - here
             if not math.isfinite(here) or (start - here) * direction >= way or not left > _ROOM:
                 break
-            here = plant.apply(direction * pulse[0], pulse[1], 1)
+            here = plant.apply(*_towards(table, here, direction, way - (start - here) * direction, pulse), 1)
             used += 1
         unsettled[side] = max(0.0, way - (start - here) * direction)
         here = plant.read(ENDS)
         if side == 0:
             count = min(count, (pulses - used - most[1]) // 2)
         for number in range(count):
-            if not math.isfinite(here):
+            beyond = here <= lrs if direction > 0 else here >= hrs
+            if not math.isfinite(here) or (beyond and number >= share.least):
                 break
             voltage = float(curves.choose_voltage(table, here, table.info.bounds[1], direction))
             predicted[side, number] = float(curves.predict(table, here, voltage, direction))
@@ -99,3 +100,12 @@ def measure_steps(
             used += 1
             measured[side, number] = (before - here) * direction if math.isfinite(here) else math.nan
     return Steps(predicted, measured, unsure, (unsettled[0], unsettled[1]), used, here)
+
+
+def _towards(
+    table: wire.FeedforwardTable, here: float, direction: int, way: float, pulse: tuple[float, float]
+) -> tuple[float, float]:
+    """(V, signed; s) of a pulse through `way` ohm: a strong one, unless the table knows one that goes as far."""
+    if float(curves.predict(table, here, table.voltages[-1], direction)) < way:
+        return direction * pulse[0], pulse[1]
+    return direction * float(curves.choose_voltage(table, here, way, direction)), table.info.width

@@ -121,6 +121,25 @@ def test_gains_of_other_devices_come_from_few_pulses(plant_of, table_of):
             assert gain == pytest.approx(true, rel=0.2)
 
 
+def test_the_steps_aimed_at_go_by_the_levels_of_the_window(plant_of):
+    spec = msgspec.structs.replace(SPEC, max_train=40, voltages=(1.0, 2.0, 4.0, 7.0))
+    paper = measure({"A1": plant_of(seed=1)}, spec).info
+    wide = measure({"A1": plant_of(seed=1)}, spec, level=10.0 * calibration.PAPER_LEVEL).info
+    assert (paper.step, paper.bounds) == (pytest.approx((0.262, 0.2405)), pytest.approx((0.1, 0.3)))
+    assert (wide.step, wide.bounds) == (pytest.approx((2.62, 2.405)), pytest.approx((1.0, 3.0)))
+
+
+def test_a_device_that_does_not_do_what_its_own_table_says_is_not_calibrated(plant_of):
+    random, readings = np.random.default_rng(1), np.linspace(880.0, 800.0, 30)
+    given = [
+        curves.Train(direction, voltage, readings + 5.0 * random.normal(size=30))
+        for direction in (1, -1) for voltage in (1.0, 2.0, 4.0)
+    ]  # fmt: skip
+    with pytest.raises(calibration.CalibrationFailed, match="none describes it at these voltages") as caught:
+        measure({"A1": plant_of()}, given=given)
+    assert caught.value.outcome == Outcome.NOT_CONVERGED
+
+
 @pytest.mark.parametrize("way", [(745.0, 865.0), (875.0, 755.0), (740.0, 885.0), (740.0, 884.0, 810.0)])
 def test_what_a_device_went_through_before_is_no_gain(plant_of, table, way):
     gains = []
