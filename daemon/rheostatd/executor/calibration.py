@@ -35,7 +35,6 @@ _INITIALISE_PULSES = 2000
 _EXPLAINED = 0.7  # of the squared steps of its own trains, that a table has to predict at least
 _TRAIN_SPREAD = 0.03  # rms of the gain from train to train (2.2 and 2.9 % in the model that meets the paper's figures)
 PAPER_LEVEL = 140.0 / 511.0  # ohm, what the steps of wire.TableInfo are meant for: 512 levels from 740 to 880 ohm
-_PULSES_PER_STROKE = 70  # expected, for one initialisation through half the window
 
 
 class CalibrationFailed(Exception):  # noqa: N818
@@ -74,12 +73,13 @@ def stages(spec: wire.Calibrate) -> int:
     return 1 + len(_others(spec)) + (2 * len(spec.voltages) if spec.trains is None else 0)
 
 
-def plan(spec: wire.Calibrate, read_time: float = 0.05, drive: Drive | None = None) -> Expected:
-    """The pulses and rig time to expect, before anything is done. read_time: s of one reading; an upper estimate."""
+def plan(spec: wire.Calibrate, read_time: float = 0.05, drive: Drive | None = None, stroke: int = 70) -> Expected:
+    """The pulses and rig time to expect, before anything is done. read_time: s of one reading; an upper estimate;
+    stroke: write pulses of one initialisation through half the window."""
     drive = drive or Drive()
     trains = 2 * len(spec.voltages) if spec.trains is None else 0
     strokes = trains + 2 if trains else 0
-    stroke_pulses = strokes * _PULSES_PER_STROKE
+    stroke_pulses = strokes * stroke
     train_pulses = trains * spec.max_train
     gain_pulses = len(_others(spec)) * spec.gain_pulses
     pulses = train_pulses + stroke_pulses + gain_pulses

@@ -15,11 +15,9 @@ from rheostat import wire
 from rheostat.wire import Outcome
 from rheostatd import messages
 from rheostatd.executor import table_fit
-from rheostatd.executor.initialise import drive_of
 from rheostatd.executor.job import Job
 from rheostatd.executor.plant import Ended, RigPlant
-from rheostatd.executor.station import Station
-from rheostatd.executor.steps import ENDS, Steps, measure_steps, shares, strong
+from rheostatd.executor.steps import ENDS, Steps, measure_steps, shares, strong_pulse
 from rheostatd.schemes.policy import Plant
 
 _NOISE_READINGS = 8
@@ -100,9 +98,3 @@ class CheckRun:
             return Outcome.OPEN.name.lower()
         self.arrays["fits"][number] = table_fit.fits(checked.gains)
         return "fits" if self.arrays["fits"][number] else "misfits"
-
-
-def strong_pulse(station: Station, table: wire.FeedforwardTable, device: str) -> tuple[float, float]:
-    """(V, s): as strong as the strongest of the table, or of an initialisation."""
-    voltage = max(float(table.voltages[-1]), drive_of(station.bench, station.window(device)).voltage)
-    return strong(station, device, min(station.bench.limits.max_voltage, voltage), table.info.width)

@@ -14,6 +14,7 @@ ROUTE = 0.01  # s
 # Write pulses of the greatest width from one end of the window to the other, in closed loop, by direction: as seen on
 # the virtual benches.
 STROKE = {"smu": {1: 110, -1: 75}, "spgu": {1: 5, -1: 5}, "wgfmu": {1: 5, -1: 5}}
+HALF_STROKE = {"smu": 70, "spgu": 4, "wgfmu": 4}  # through half of the window, whichever way
 CONFIRMING = 4  # readings beside those after write pulses
 
 

@@ -14,7 +14,17 @@ from rheostat import wire
 from rheostat_hal.bench import HARDWARE_TIMED
 from rheostatd.errors import RequestError
 from rheostatd.executor import calibration
-from rheostatd.executor.estimates import OVERHEAD, ROUTE, Estimate, applied, initialising, left_by, write_conductance
+from rheostatd.executor.estimates import (
+    HALF_STROKE,
+    OVERHEAD,
+    ROUTE,
+    Estimate,
+    applied,
+    initialising,
+    left_by,
+    write_conductance,
+)
+from rheostatd.executor.initialise import drive_of
 from rheostatd.executor.kinds import is_staged, staged
 from rheostatd.executor.requests import (
     Programme,
@@ -29,15 +39,17 @@ from rheostatd.executor.requests import (
 )
 from rheostatd.executor.staged import StagedKind, recorded
 from rheostatd.executor.station import Station
+from rheostatd.executor.steps import shares, strong, strong_pulse
 from rheostatd.executor.taken_trains import taken_trains
 from rheostatd.journal.pulses import PulseRecord
 from rheostatd.schemes import incremental
 
 DEFAULT_WIDTH = 0.8  # s, the paper's write pulse
 LANDING = 3  # pulses that a target takes beyond the way to it: smaller steps, a turn
+READINGS_OF_CHECK = 24  # beside those after write pulses
 READINGS = 3  # of an event, on average, with those that accept a target
 NOT_VERIFIED = "a train is applied as it is: nothing looks at the readings before its end"
-SETTLES = "up to a third of the write pulses are strong ones that use up the history of the device"
+SETTLES = "some of the write pulses, two thirds at most, are strong ones that use up the history of the device"
 OLD = 86400.0  # s; a feedforward table older than this is named as a risk
 WORN = 10_000  # exchanges with a device since its table was measured, after which that is
 LATE = "it lasts {:g} s; what is due while another job runs, or the daemon does not, is read late"
@@ -61,11 +73,7 @@ def plan(station: Station, spec: wire.Spec, arrays: wire.Arrays, continues: tupl
             check_train(station, spec, arrays)
             return _train(station, spec, arrays)
         case wire.CheckTable():
-            table = check_check(station, spec)
-            pulses = len(spec.devices) * spec.pulses
-            energy = pulses * float(np.mean(pulse_energy(table, station.bench.topology.write_to_read)))
-            risks = [*_timing(table.info.width), *_age(station, table, spec.devices), SETTLES]
-            return _plan(station, len(spec.devices), pulses, table.info.width, len(spec.devices), energy, risks)
+            return _check(station, spec, check_check(station, spec))
         case wire.Retention():
             check_retention(station, spec)
             visits = len(spec.devices) * len(spec.times)
@@ -114,7 +122,8 @@ def _train(station: Station, spec: wire.Train, arrays: wire.Arrays) -> wire.Plan
 def _calibrate(station: Station, spec: wire.Calibrate, taken: Collection[int]) -> wire.Plan:
     """taken: stages whose trains are there already. The energy: of trains at their full length, the ways between them,
     and the gains of others."""
-    expected = calibration.plan(spec, station.read_time)
+    drive = drive_of(station.bench, station.window(spec.device))
+    expected = calibration.plan(spec, station.read_time, drive, HALF_STROKE[station.bench.source])
     device, total, pulses, seconds = spec.device, Estimate(), expected.pulses, expected.rig_time
     wanted = calibration.trains_of(spec) if spec.trains is None else []
     for stage, (direction, voltage) in enumerate(wanted, start=1):
@@ -124,16 +133,30 @@ def _calibrate(station: Station, spec: wire.Calibrate, taken: Collection[int]) -
             total += train
         else:
             pulses, seconds = pulses - round(train.pulses), seconds - train.rig_time(station)
-    middle = float(np.median(spec.voltages))
+    settling, usual = sum(shares(spec.gain_pulses).settling), math.sqrt(np.mean(np.square(spec.voltages)))
+    voltage, width = strong(station, device, drive.voltage, spec.width)
     for other in spec.others:
-        total += applied(station, other, middle, spec.width, spec.gain_pulses)
+        total += applied(station, other, voltage, width, settling)
+        total += applied(station, other, usual, spec.width, spec.gain_pulses - settling)
+        seconds += settling * (width - spec.width)
     return wire.Plan(
         total=expected.stages - len(taken),
         pulses=max(0, pulses),
-        rig_time=max(0.0, seconds),
+        rig_time=ROUTE * (1 + len(spec.others)) + max(0.0, seconds),
         energy=total.energy,
         risks=(*_timing(spec.width), "an upper bound: a train ends once it is saturated"),
     )
+
+
+def _check(station: Station, spec: wire.CheckTable, table: wire.FeedforwardTable) -> wire.Plan:
+    settling, usual = sum(shares(spec.pulses).settling), pulse_energy(table, station.bench.topology.write_to_read)
+    expected, steps = Estimate(), spec.pulses - settling
+    for device in spec.devices:
+        expected += applied(station, device, *strong_pulse(station, table, device), settling)
+        expected += Estimate(steps, steps, steps * table.info.width, steps * float(np.mean(usual)))
+        expected += Estimate(reads=READINGS_OF_CHECK)
+    risks = [*_timing(table.info.width), *_age(station, table, spec.devices), SETTLES]
+    return _of(station, len(spec.devices), spec.devices, expected, risks)
 
 
 def _of(station: Station, total: int, visited: Iterable[str], expected: Estimate, risks: Iterable[str]) -> wire.Plan:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rheostat import curves, wire
+from rheostatd.executor.initialise import drive_of
 from rheostatd.executor.station import Station
 from rheostatd.schemes.policy import Plant
 
@@ -60,6 +61,12 @@ def strong(station: Station, device: str, voltage: float, width: float) -> tuple
     while width > least and station.envelope.refusal(voltage, width, conductance, 0) is not None:
         width = max(least, width / 2.0)
     return voltage, width
+
+
+def strong_pulse(station: Station, table: wire.FeedforwardTable, device: str) -> tuple[float, float]:
+    """(V, s): as strong as the strongest of the table, or of an initialisation."""
+    voltage = max(float(table.voltages[-1]), drive_of(station.bench, station.window(device)).voltage)
+    return strong(station, device, min(station.bench.limits.max_voltage, voltage), table.info.width)
 
 
 def measure_steps(

@@ -25,6 +25,10 @@ SLOW: dict[str, wire.Spec] = {
     "id": wire.IdenticalPulses(devices=("A1",), voltages=(0.5, 2.0, 5.0), pulses=50, repetitions=1),
     "st": wire.Staircase(devices=("A1", "A2"), cycles=1),
     "cal": wire.Calibrate(device="A2", others=("A1",), voltages=(0.5, 1.0, 2.0, 4.0, 7.0), max_train=100),
+    "check": wire.CheckTable(devices=("A1", "A2")),
+    "gains": wire.Calibrate(
+        device="A1", others=("A2", "B1", "B2"), trains="earlier", voltages=(0.5, 1.0, 2.0, 4.0, 7.0)
+    ),
     "train": wire.Train(devices=("A1", "A2"), cycles=3),
 }
 TRAIN = {"voltage": np.array([2.0, 4.0, -4.0, -2.0]), "width": np.full(4, 0.8)}
@@ -32,12 +36,24 @@ FAST: dict[str, wire.Spec] = {
     "down": wire.Initialise(devices=("S1",), state="LRS"),
     "iv": wire.IvLoops(devices=("S1",), voltages=(0.5, 1.0, 0.5, 0.0, -0.5, -1.0), loops=5, dwell=1e-6, width=4e-7),
     "id": wire.IdenticalPulses(devices=("S1",), voltages=(0.7, 0.9), pulses=20, repetitions=2, width=2e-7),
+    "cal": wire.Calibrate(device="S1", voltages=(0.7, 0.8, 0.9, 1.0), width=2e-7, max_train=30),
 }
+
+
+def trains() -> wire.Arrays:
+    """Of the rate equations of the TiO2-x device, for a calibration by given trains."""
+    voltages, readings = np.array([0.5, 1.0, 2.0, 4.0, 7.0]), np.full((2, 5, 1, 61), 880.0)
+    readings[1] = 740.0
+    for pulse in range(60):
+        for side, limit, rate in ((0, 880.0 - 24.0 * voltages, 0.0096), (1, 740.0 + 40.0 * voltages, 0.0048)):
+            here = readings[side, :, 0, pulse]
+            readings[side, :, 0, pulse + 1] = here + rate * (limit - here)
+    return {"train_voltages": voltages, "train_resistance": readings, "train_stroke": np.ones((2, 5, 1))}
 
 
 def planned(executor: Any, job_id: str, spec: wire.Spec) -> tuple[wire.Plan, messages.Progress]:
     """The plan of a job, and its totals when it has run."""
-    arrays = TRAIN if isinstance(spec, wire.Train) else None
+    arrays = TRAIN if isinstance(spec, wire.Train) else trains() if getattr(spec, "trains", None) else None
     executor.send(messages.Dry(1, spec), arrays)
     plan = executor.until(messages.Planned)[0].plan
     assert isinstance(plan, wire.Plan), plan
