@@ -22,7 +22,7 @@ import structlog
 
 from rheostat import wire
 from rheostatd import messages
-from rheostatd.errors import QueueFull, RequestError, UnknownJob
+from rheostatd.errors import JournalCorrupt, QueueFull, RequestError, UnknownJob
 from rheostatd.journal.jobs import Ended, Entry, JobJournal
 from rheostatd.service.events import Events, job_data
 
@@ -48,6 +48,8 @@ class JobQueue:
         self.paused = journal.note(_PAUSED) is not None
         self.listeners: list[Callable[[wire.Job], None]] = []  # called with every job that changed its state
         self.running: str | None = None
+        self._cancelling: set[str] = set()  # of jobs under way: asked of the executor, for which it may be too late
+        self._pausing: dict[str, bool] = {}
         begun = [e for e in self._live.values() if e.job.started is not None and e.job.due is None]
         self.orphans = [entry.job.job_id for entry in begun]  # ran when the daemon ended: what became of them?
 
@@ -91,11 +93,15 @@ class JobQueue:
         return {} if ended is None else self._journal.arrays.read_all(ended.arrays)
 
     def due(self, job_id: str) -> float:
-        """When a job that waits goes on, s, on the clock that it goes by; -inf: at once. Raises JournalError."""
+        """When a job that waits goes on, s, on the clock that it goes by; -inf: at once, also where that is damaged (it
+        then fails when it is started, and holds up no other). Raises JournalError."""
         ended = self._journal.ended(job_id)
         if ended is None or _DUE not in ended.arrays:
             return -math.inf
-        return float(self._journal.arrays.read(ended.arrays[_DUE])[0])
+        try:
+            return float(self._journal.arrays.read(ended.arrays[_DUE])[0])
+        except JournalCorrupt:
+            return -math.inf
 
     def until_due(self) -> float | None:
         """s until the next job that waits is due; None: none waits."""
@@ -126,7 +132,10 @@ class JobQueue:
     def cancel(self, job_id: str) -> wire.Job:
         """A job that does not run is over at once. One that runs is the executor's to stop: it comes back as it is."""
         job = self.find(job_id)
-        if job.state.final or self._under_way(job):
+        if job.state.final:
+            return job
+        if self._under_way(job):
+            self._cancelling.add(job_id)
             return job
         over = msgspec.structs.replace(
             job, state=wire.JobState.CANCELLED, finished=self._clock(), due=None, error_code="job.cancelled",
@@ -148,6 +157,7 @@ class JobQueue:
         if job.state.final:
             raise RequestError(f"job {job_id} is over ({job.state.value})")
         if self._under_way(job):
+            self._pausing[job_id] = paused
             return job
         return self._set_paused(job, paused)
 
@@ -200,7 +210,8 @@ class JobQueue:
         )
         hashes = _without_kept(so_far).arrays if so_far else self._journal.arrays.write_all(arrays)
         devices = getattr(entry.spec, "devices", None) or (entry.spec.device, *entry.spec.others)  # type: ignore[union-attr]
-        self._journal.finish(job, Ended(devices, report.provenance, hashes))
+        provenance = report.provenance or (so_far.provenance if so_far else {})
+        self._journal.finish(job, Ended(devices, provenance, hashes))
         self._over(job)
         return job
 
@@ -215,10 +226,14 @@ class JobQueue:
         return self._rests(job)
 
     def _rests(self, job: wire.Job) -> wire.Job:
+        """What was asked of it when it had already read what was due, or when its executor was gone, is done now."""
         self._live[job.job_id] = replaced(self._live[job.job_id], job=job)
+        cancelling, paused = job.job_id in self._cancelling, self._pausing.get(job.job_id)
         self._let_go(job.job_id)
         self._changed(job, "job.waiting")
-        return job
+        if cancelling:
+            return self.cancel(job.job_id)
+        return job if paused is None else self._set_paused(job, paused)
 
     def interrupt(self, job_id: str, why: str) -> wire.Job:
         """A job that ran and of which no end is known. It has no result, unless it is one that waits: that goes on."""
@@ -251,6 +266,8 @@ class JobQueue:
         self._changed(job, "job.finished")
 
     def _let_go(self, job_id: str) -> None:
+        self._cancelling.discard(job_id)
+        self._pausing.pop(job_id, None)
         if self.running == job_id:
             self.running = None
         if job_id in self.orphans:
