@@ -37,6 +37,7 @@ from rheostatd.executor.requests import (
     check_retention,
     check_train,
 )
+from rheostatd.executor.same_bench import check_same_bench
 from rheostatd.executor.staged import StagedKind, recorded
 from rheostatd.executor.station import Station
 from rheostatd.executor.steps import shares, strong, strong_pulse
@@ -86,9 +87,13 @@ def plan(station: Station, spec: wire.Spec, arrays: wire.Arrays, continues: tupl
             )
         case wire.Calibrate():
             check_calibrate(station, spec, arrays)
+            check_same_bench(station, spec, (spec.device, *spec.others), continues, {})
             return _calibrate(station, spec, taken_trains(station, spec, continues).keys())
         case _ if is_staged(spec):
-            return _staged(station, staged(spec), continues)
+            kind = staged(spec)
+            kind.check(station)
+            check_same_bench(station, spec, kind.devices, continues, kind.told())
+            return _staged(station, kind, continues)
         case _:
             raise RequestError(f"jobs of the kind {type(spec).__name__} are not served")
 
@@ -170,7 +175,6 @@ def _of(station: Station, total: int, visited: Iterable[str], expected: Estimate
 
 
 def _staged(station: Station, kind: StagedKind, continues: tuple[str, ...]) -> wire.Plan:
-    kind.check(station)
     complete, each = recorded(station, kind, continues).complete, kind.each
     expected, total, visited = Estimate(), 0, []
     for number, device in enumerate(kind.devices):

@@ -33,6 +33,7 @@ from rheostatd.executor.requests import (
     check_train,
 )
 from rheostatd.executor.retention import RetentionRun
+from rheostatd.executor.same_bench import READING, check_same_bench
 from rheostatd.executor.staged import recorded
 from rheostatd.executor.staged_run import StagedRun
 from rheostatd.executor.station import Station
@@ -135,16 +136,22 @@ def _prepare(station: Station, command: messages.Run, arrays: wire.Arrays) -> _P
             return _Prepared(job, CheckRun(job, spec, table), spec.devices, of_table(table))
         case wire.Retention():
             check_retention(station, spec)
+            clock = {"clock": "service" if command.now is None else "bench"}
+            if arrays:  # it goes on
+                check_same_bench(station, spec, spec.devices, (job_id,), clock, READING)
             job = Job(station, job_id, len(spec.devices) * len(spec.times))
-            return _Prepared(job, RetentionRun(job, spec, arrays, command.now), spec.devices)
+            return _Prepared(job, RetentionRun(job, spec, arrays, command.now), spec.devices, clock)
         case wire.Calibrate():
             given = check_calibrate(station, spec, arrays)
             job = Job(station, job_id, stages(spec))
+            devices = (spec.device, *spec.others)
+            check_same_bench(station, spec, devices, command.origin.continues, {})
             taken = taken_trains(station, spec, command.origin.continues)
-            return _Prepared(job, CalibrateRun(job, spec, given, taken), (spec.device, *spec.others))
+            return _Prepared(job, CalibrateRun(job, spec, given, taken), devices)
         case _ if is_staged(spec):
             kind = staged(spec)
             kind.check(station)
+            check_same_bench(station, spec, kind.devices, command.origin.continues, kind.told())
             job = Job(station, job_id, kind.total, kind.devices)
             complete = recorded(station, kind, command.origin.continues)
             return _Prepared(job, StagedRun(job, kind, complete), kind.devices, kind.told())
