@@ -148,7 +148,7 @@ class Answers:
         tables = [table.version for table in rig.tables]
         known = validate.Known(rig.devices, rig.schemes, tables, self._bench.limits)
         if isinstance(submit.spec, wire.Calibrate) and submit.spec.trains is not None and not arrays:
-            spec, arrays = trains.resolve(submit.spec, self._queue.find, self._journal)
+            spec, arrays = trains.resolve(submit.spec, self._queue.find, self._journal, self._bench)
             submit = msgspec.structs.replace(submit, spec=spec)
         total = validate.submit(submit, arrays, known)
         if submit.dry_run:

@@ -10,6 +10,7 @@ import pytest
 
 from rheostat import wire
 from rheostat.wire import JobState, Outcome
+from rheostat_hal import bench
 from rheostatd.errors import BadParameter, NotReady, UnknownDevice, UnknownJob
 from rheostatd.journal.jobs import Ended, JobJournal
 from rheostatd.service import trains
@@ -21,7 +22,9 @@ DONE = JobState.DONE
 class Journal:
     """A job journal with one job in it."""
 
-    def __init__(self, folder: Path, spec: wire.Spec = SPEC, state: JobState = DONE, **changes: Any) -> None:
+    def __init__(
+        self, folder: Path, spec: wire.Spec = SPEC, state: JobState = DONE, told: Any = (), **changes: Any
+    ) -> None:
         self.journal = JobJournal(folder)
         kind = str(spec.__struct_config__.tag)
         job = wire.Job(job_id="pulses", kind=kind, state=state)
@@ -37,7 +40,7 @@ class Journal:
             **changes,
         }
         if state.final:
-            self.journal.finish(job, Ended(("A1", "A2"), {}, self.journal.arrays.write_all(arrays)))
+            self.journal.finish(job, Ended(("A1", "A2"), dict(told), self.journal.arrays.write_all(arrays)))
 
     def find(self, job_id: str) -> wire.Job:
         job = self.journal.find(job_id)
@@ -47,7 +50,7 @@ class Journal:
 
     def resolve(self, device: str = "A2", of: str = "pulses") -> tuple[wire.Calibrate, wire.Arrays]:
         spec = wire.Calibrate(device=device, trains=of, others=("A3",))
-        return trains.resolve(spec, self.find, self.journal)
+        return trains.resolve(spec, self.find, self.journal, bench.load())
 
 
 def test_the_trains_of_one_device_go_along_with_their_voltages_and_width(tmp_path: Path) -> None:
@@ -94,6 +97,20 @@ def test_a_direction_without_complete_trains_is_refused(tmp_path: Path, side: in
     outcome[1, side, 1:] = Outcome.CANCELLED
     with pytest.raises(BadParameter, match=f"complete trains of A2 in {direction} at 1 voltages"):
         Journal(tmp_path, outcome=outcome).resolve()
+
+
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [
+        ({"windows_ohm": {"tio2x-4t": [740.0, 870.0]}}, "tio2x-4t was"),
+        ({"windows_ohm": {"hfs2-2t": [255.0, 400.0]}}, "hfs2-2t was"),
+        ({"seed": 7}, "seed was 7, now it is 2025"),
+        ({"bench": "another"}, "bench was another"),
+    ],
+)
+def test_trains_of_another_bench_are_refused(tmp_path: Path, told: Any, name: str) -> None:
+    with pytest.raises(BadParameter, match=f"on another bench.*{name}"):
+        Journal(tmp_path, told=told).resolve()
 
 
 def test_a_daemon_refuses_trains_that_do_not_exist_before_anything_runs(daemon: Any) -> None:
