@@ -35,20 +35,28 @@ def rebuild(station: Station, job_id: str) -> tuple[messages.Finished, wire.Arra
     leased: dict[str, tuple[int, int, bool]] = station.ledger.ask(PulseRecord.leased, job_id)
     devices = tuple(station.device(name) for name in leased if name in station.addresses)
     arrays: wire.Arrays = {}
-    totals = None
+    totals, table = None, None
     if isinstance(record.spec, wire.Program):
         arrays, totals = _program(station, job_id, record.spec, record.arrays, leased)
     elif isinstance(record.spec, wire.Train):
         arrays, totals = _train(station, job_id, record.spec, record.arrays)
     elif is_staged(record.spec):
         arrays, totals = _staged(station, job_id, staged(record.spec), tuple(record.provenance.get("continues", ())))
+    elif isinstance(record.spec, wire.Calibrate):
+        table = _table(station, record)
+        arrays = table.arrays() if table is not None else {}
+    elif isinstance(record.spec, wire.Initialise):
+        arrays = _initialise(station, job_id, record.spec)
     state = record.state or wire.JobState.INTERRUPTED
+    if state is wire.JobState.DONE and not arrays:
+        state = wire.JobState.INTERRUPTED  # what it found is lost with the Finished that nobody got
     interrupted = state is wire.JobState.INTERRUPTED
     return messages.Finished(
         job_id, state, record.provenance, devices,
         error_code="job.interrupted" if interrupted else record.error_code,
         error="the daemon or the rig stopped while it ran; its device is read again before anything is assumed"
         if interrupted else record.error,
+        table=None if table is None else table.info,
         totals=totals,
     ), arrays  # fmt: skip
 
@@ -91,6 +99,24 @@ def _train(
             arrays[name][number].reshape(-1)[: len(written)] = written[name]
     each = arrays["resistance"][0].size
     return arrays, _totals(job_id, len(spec.devices), int((arrays["pulses"] == each).sum()), {}, events)
+
+
+def _table(station: Station, record: JobRecord) -> wire.FeedforwardTable | None:
+    """That a calibration has stored before its end: the first one of its device since it began."""
+    began, device = record.provenance.get("started", math.inf), record.spec.device  # type: ignore[union-attr]
+    for info in reversed(station.tables):
+        if info.device == device and info.created >= began and info.version.endswith(f"-{record.job[:6]}"):
+            return station.table(info.version)
+    return None
+
+
+def _initialise(station: Station, job_id: str, spec: wire.Initialise) -> wire.Arrays:
+    everything = result_arrays(np.zeros(len(spec.devices)), np.zeros(len(spec.devices), np.int32))
+    arrays = {name: everything[name] for name in (*VALUES, "outcome")}
+    done = station.ledger.ask(PulseRecord.outcomes, job_id)
+    for name, array in arrays.items():
+        array[done["target"]] = done[name]
+    return arrays
 
 
 def _staged(

@@ -94,6 +94,8 @@ def same(found: wire.Arrays, expected: wire.Arrays) -> None:
 
 
 def test_a_loop_is_read_after_each_dwell_and_0_v_is_a_reading_only(executor: Any, kit: Any) -> None:
+    executor.run("up", wire.Initialise(devices=LOOPS.devices, state="HRS"))
+    executor.finished("up")
     executor.run("iv", msgspec.structs.replace(LOOPS, loops=3))
     finished, result = executor.finished("iv")
     assert (finished.state, finished.totals.outcomes) == (JobState.DONE, {"verified": 6})
