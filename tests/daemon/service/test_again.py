@@ -222,3 +222,27 @@ def test_a_job_made_again_on_a_fresh_bench_of_the_same_seed_is_the_same_to_the_b
     assert told.provenance["repeats"] == "one"
     for name, array in before.items():
         np.testing.assert_array_equal(after[name], array)
+
+
+@pytest.mark.timeout(240)
+def test_trains_become_a_table_that_fits_and_programs_devices_and_can_be_made_again(rheostatd: Any) -> None:
+    """From trains up to 6 V only: the device is left at HRS, and the check that follows has to use up that stroke."""
+    daemon, devices = rheostatd(), ("A1", "A2", "B1")
+    spec = wire.IdenticalPulses(devices=devices[:2], voltages=(0.5, 1.0, 2.0, 4.0, 6.0), repetitions=2, width=0.8)
+    daemon.call(wire.Submit(job_id="trains", spec=spec))
+    assert daemon.call.wait("trains", timeout=120.0).state is State.DONE
+    calibrate = wire.Calibrate(device="A1", trains="trains", others=devices[1:])
+    for request in (wire.Submit(job_id="one", spec=calibrate), wire.Again(job_id="two", of="one")):
+        daemon.call(request)
+        job = daemon.call.wait(request.job_id, timeout=60.0)
+        assert (job.state, job.done) == (State.DONE, 3), job
+        assert job.pulses <= 2 * calibrate.gain_pulses
+    tables = daemon.call(wire.ListTables()).tables
+    assert [set(table.gains) for table in tables] == [set(devices)] * 2
+    assert all(0.8 < gain < 1.25 for table in tables for gains in table.gains.values() for gain in gains)
+    daemon.call(wire.Submit(job_id="check", spec=wire.CheckTable(devices=devices)))
+    assert daemon.call.wait("check", timeout=60.0).outcomes == {"fits": 3}
+    targets = {"targets": np.linspace(750.0, 870.0, 9), "device": np.arange(9, dtype=np.int32) % 3}
+    program = wire.Program(devices=devices, tolerance=0.137, order="sweep")
+    daemon.call(wire.Submit(job_id="program", spec=program), targets)
+    assert daemon.call.wait("program", timeout=60.0).outcomes == {"verified": 9}
