@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rheostat.weights.transfer import transfer
     from rheostat.wire import JobState, Outcome
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _HOMES = {
     "connect": "rheostat.client",
