@@ -121,7 +121,7 @@ class CalibrateRun:
         window, now = station.window(spec.device), station.ledger.clock()
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
         drive = drive_of(station.bench, window)
-        with self._visits:
+        with self._visits, self._told_as():
             table = measure(
                 self._plant_of,
                 spec,
@@ -141,6 +141,17 @@ class CalibrateRun:
 
     def abandon(self) -> None:
         """A calibration that was not finished leaves no table; its pulses are in the record."""
+
+    @contextlib.contextmanager
+    def _told_as(self) -> Iterator[None]:
+        """How the device in hand ends when the calibration does not go to its end."""
+        try:
+            yield
+        except BaseException as error:
+            self._outcome = Outcome.CANCELLED if isinstance(error, Cancelled) else Outcome.INTERRUPTED
+            if isinstance(error, CalibrationFailed):
+                self._outcome = error.outcome
+            raise
 
     def _plant_of(self, device: str) -> CalibratedPlant:
         self._visits.close()

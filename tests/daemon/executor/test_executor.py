@@ -267,6 +267,7 @@ def test_a_calibration_that_meets_a_limit_fails_with_its_name_and_leaves_no_tabl
     finished, result = executor.finished("c1")
     assert finished.state is JobState.FAILED
     assert finished.error_code == "calibration.limit"
+    assert executor.happened("device.failed")[0].data["outcomes"] == {"limit": 1}
     assert "max_energy_j" in finished.error
     assert result == {}
     assert finished.table is None
