@@ -22,10 +22,10 @@ from rheostat.characterisation.steps import OTHERS, Step, choose, steps
 from rheostat.client import Job, Rig
 from rheostat.errors import InputError, JobFailed, NotReady, RequestRefused, RigLatched, RigUnsafe, UnknownJob
 from rheostat.results import Result
+from rheostat.specs.sources import GOES_ON
 
 FILE = "programme.json"
 FORMAT = 1
-GOES_ON = ("iv_loops", "identical_pulses", "staircase", "calibrate")  # kinds that another job can finish
 UNFIT = "{name} was left out: there is no feedforward table for {devices}."
 
 

@@ -15,7 +15,8 @@ from rheostat.talk import Submission, Talk
 from rheostat.talk import job as ask_job
 from rheostat.targets import Targets
 
-GOES_ON = ("iv_loops", "identical_pulses", "staircase", "calibrate")  # kinds that can be finished by another job
+# Kinds of jobs that another one can finish.
+GOES_ON = ("iv_loops", "identical_pulses", "staircase", "train", "calibrate")
 ARRAYS = {"program": ("targets", "device", "tolerance"), "train": ("voltage", "width")}  # of a result: what was asked
 
 

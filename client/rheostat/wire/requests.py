@@ -28,7 +28,7 @@ class Again(Message, frozen=True, kw_only=True, tag="again"):
     """A job like an earlier one: its spec and its arrays, under a new id.
 
     unfinished: only what that one had not finished; what it had measured is taken over into the new result. For
-    iv_loops, identical_pulses, staircase and calibrate jobs that have ended early.
+    iv_loops, identical_pulses, staircase, train (whole cycles) and calibrate jobs that have ended early.
     """
 
     job_id: str

@@ -41,6 +41,7 @@ from rheostatd.executor.same_bench import check_same_bench
 from rheostatd.executor.staged import StagedKind, recorded
 from rheostatd.executor.station import Station
 from rheostatd.executor.steps import shares, strong, strong_pulse
+from rheostatd.executor.taken_cycles import train_so_far, whole_cycles
 from rheostatd.executor.taken_trains import taken_trains
 from rheostatd.journal.pulses import PulseRecord
 from rheostatd.schemes import incremental
@@ -72,7 +73,8 @@ def plan(station: Station, spec: wire.Spec, arrays: wire.Arrays, continues: tupl
             return _initialise(station, spec)
         case wire.Train():
             check_train(station, spec, arrays)
-            return _train(station, spec, arrays)
+            check_same_bench(station, spec, spec.devices, continues, {})
+            return _train(station, spec, whole_cycles(train_so_far(station, spec, arrays, continues)))
         case wire.CheckTable():
             return _check(station, spec, check_check(station, spec))
         case wire.Retention():
@@ -112,15 +114,21 @@ def _initialise(station: Station, spec: wire.Initialise) -> wire.Plan:
 
 
 def _train(station: Station, spec: wire.Train, arrays: wire.Arrays) -> wire.Plan:
-    count, each = len(spec.devices) * spec.cycles, len(arrays["width"])
-    width = float(arrays["width"].sum())
+    """arrays: of the result so far."""
+    each = len(arrays["width"])
+    left = {
+        device: spec.cycles - pulses // each
+        for device, pulses in zip(spec.devices, arrays["pulses"].tolist(), strict=True)
+        if pulses < spec.cycles * each
+    }
+    cycles, width = sum(left.values()), float(arrays["width"].sum())
     once = float(np.sum(arrays["voltage"] ** 2 * arrays["width"]))  # V^2 s
     return wire.Plan(
-        total=len(spec.devices),
-        pulses=count * each,
-        rig_time=len(spec.devices) * ROUTE + count * (width + each * station.read_time),
-        energy=spec.cycles * once * sum(write_conductance(station, device) for device in spec.devices),
-        risks=(*_timing(float(arrays["width"].max())), *_unknown(station, spec.devices), NOT_VERIFIED),
+        total=len(left),
+        pulses=cycles * each,
+        rig_time=len(left) * ROUTE + cycles * (width + each * station.read_time),
+        energy=once * sum(count * write_conductance(station, device) for device, count in left.items()),
+        risks=(*_timing(float(arrays["width"].max())), *_unknown(station, left), NOT_VERIFIED),
     )
 
 

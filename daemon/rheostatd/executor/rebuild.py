@@ -13,9 +13,10 @@ from rheostat import wire
 from rheostat.wire import Outcome
 from rheostatd import messages
 from rheostatd.executor.kinds import is_staged, staged
-from rheostatd.executor.results import VALUES, result_arrays, train_arrays
+from rheostatd.executor.results import VALUES, result_arrays
 from rheostatd.executor.staged import BROKEN_OFF, Done, StagedKind, of_job, recorded
 from rheostatd.executor.station import Station
+from rheostatd.executor.taken_cycles import train_so_far
 from rheostatd.journal.blocks import trace_arrays
 from rheostatd.journal.pulses import JobRecord, PulseRecord
 
@@ -39,7 +40,8 @@ def rebuild(station: Station, job_id: str) -> tuple[messages.Finished, wire.Arra
     if isinstance(record.spec, wire.Program):
         arrays, totals = _program(station, job_id, record.spec, record.arrays, leased)
     elif isinstance(record.spec, wire.Train):
-        arrays, totals = _train(station, job_id, record.spec, record.arrays)
+        continues = tuple(record.provenance.get("continues", ()))
+        arrays, totals = _train(station, (job_id, *continues), record.spec, record.arrays)
     elif is_staged(record.spec):
         arrays, totals = _staged(station, job_id, staged(record.spec), tuple(record.provenance.get("continues", ())))
     elif isinstance(record.spec, wire.Calibrate):
@@ -87,18 +89,13 @@ def _program(
 
 
 def _train(
-    station: Station, job_id: str, spec: wire.Train, given: wire.Arrays
+    station: Station, job_ids: tuple[str, ...], spec: wire.Train, given: wire.Arrays
 ) -> tuple[wire.Arrays, messages.Progress]:
-    """How each device ended is not in the record, so that none is counted."""
-    arrays = train_arrays(spec, given)
-    events = [station.ledger.ask(PulseRecord.events, job_id, device) for device in spec.devices]
-    for number, happened in enumerate(events):
-        written = happened[np.isfinite(happened["voltage"])]
-        arrays["pulses"][number] = len(written)
-        for name in ("resistance", "energy"):
-            arrays[name][number].reshape(-1)[: len(written)] = written[name]
+    """How each device ended is not in the record, so that none is counted. job_ids: with those that it continues."""
+    arrays = train_so_far(station, spec, given, job_ids)
+    events = [station.ledger.ask(PulseRecord.events, job_ids[0], device) for device in spec.devices]
     each = arrays["resistance"][0].size
-    return arrays, _totals(job_id, len(spec.devices), int((arrays["pulses"] == each).sum()), {}, events)
+    return arrays, _totals(job_ids[0], len(spec.devices), int((arrays["pulses"] == each).sum()), {}, events)
 
 
 def _table(station: Station, record: JobRecord) -> wire.FeedforwardTable | None:

@@ -23,6 +23,9 @@ def check_same_bench(
 ) -> None:  # fmt: skip
     """Raises RequestError that names what has changed since one of these jobs; told: what the job's own provenance says
     beside that of all jobs."""
+    job_ids = tuple(job_ids)
+    if not job_ids:
+        return
     now = json.loads(json.dumps({**provenance(station, "", spec, devices), **told}))
     for job_id in job_ids:
         record: JobRecord | None = station.ledger.ask(PulseRecord.job, job_id)

@@ -23,16 +23,22 @@ READ_AFTER = 1e-4  # s of a reading, at the least, for the length of a piece
 
 
 class TrainRun:
-    """`arrays`: see `rheostatd.executor.results.train_arrays`."""
+    """`arrays`: see `rheostatd.executor.results.train_arrays`; `taken`: those of jobs that this one goes on with, whole
+    cycles only."""
 
-    def __init__(self, job: Job, spec: wire.Train, arrays: wire.Arrays) -> None:
+    def __init__(self, job: Job, spec: wire.Train, arrays: wire.Arrays, taken: wire.Arrays | None = None) -> None:
         self.job = job
         self.spec = spec
         self.pulses = [Pulse(v, w) for v, w in zip(arrays["voltage"].tolist(), arrays["width"].tolist(), strict=True)]
-        self.arrays = train_arrays(spec, arrays)
+        self.arrays = train_arrays(spec, arrays) if taken is None else taken
+        self._taken: list[int] = self.arrays["pulses"].tolist()
 
     def run(self) -> None:
         for number, device in enumerate(self.spec.devices):
+            if self._taken[number] == len(self.pulses) * self.spec.cycles:
+                self.job.outcomes["applied"] += 1
+                self.job.done += 1
+                continue
             ends: list[messages.Report] = []
             with self.job.visit(device, "train", ends) as plant:
                 outcome = "applied"
@@ -41,7 +47,7 @@ class TrainRun:
                 except Ended as ended:
                     outcome = ended.outcome.name.lower()
                 finally:
-                    self.arrays["pulses"][number] = plant.visit.pulses
+                    self.arrays["pulses"][number] = self._taken[number] + plant.visit.pulses
                 data = {"device": device, "pulses": plant.visit.pulses, "resistance_ohm": plant.visit.resistance}
                 ends.append(messages.Happened("device.trained", self.job.job_id, {**data, "why": plant.ended}))
             self.job.outcomes[outcome] += 1
@@ -54,8 +60,8 @@ class TrainRun:
         plant.read(FIRST_READINGS)
         lrs = self.job.station.window(self.spec.devices[number]).lrs
         resistance, energy = (self.arrays[name][number].reshape(-1) for name in ("resistance", "energy"))
-        played = 0
-        for pulses, cycles in pieces(self.pulses, self.spec.cycles):
+        played = self._taken[number]
+        for pulses, cycles in pieces(self.pulses, self.spec.cycles - played // len(self.pulses)):
             events = plant.train(pulses, cycles, self.spec.measure, lrs)
             for at, event in enumerate(events, played):
                 resistance[at] = event.resistances[-1] if event.resistances else math.nan

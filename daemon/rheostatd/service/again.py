@@ -11,12 +11,8 @@ from rheostatd import messages
 from rheostatd.errors import NotReady, RequestError
 from rheostatd.journal.jobs import JobJournal
 
-STAGED = (
-    wire.IvLoops,
-    wire.IdenticalPulses,
-    wire.Staircase,
-    wire.Calibrate,
-)  # jobs whose record tells what is complete
+# Jobs whose record tells what is complete.
+STAGED = (wire.IvLoops, wire.IdenticalPulses, wire.Staircase, wire.Train, wire.Calibrate)
 
 
 def earlier(request: wire.Again, journal: JobJournal) -> tuple[wire.Submit, wire.Arrays, messages.Origin]:

@@ -138,6 +138,41 @@ def test_after_a_crash_in_mid_train_the_record_gives_what_was_done_and_the_devic
     assert result["voltage"].tolist() == arrays["voltage"].tolist()
 
 
+def test_a_train_goes_on_with_the_cycles_that_jobs_before_it_have_left(executor: Any, kit: Any) -> None:
+    volts = np.repeat([3.0, -4.0], 10)
+    arrays = {"voltage": volts, "width": np.full(20, 0.2)}  # a cycle is four pieces
+    spec, each, total = wire.Train(devices=("A1", "A2"), cycles=30), len(volts), 2 * 30 * 20
+    results: list[wire.Arrays] = []
+    for job_id, before in (("a", ()), ("b", ("a",))):
+        executor.send(messages.Run(job_id, spec, origin=messages.Origin(continues=before)), arrays)
+        executor.until(messages.Progress, lambda report: report.pulses > 70)
+        executor.send(messages.Cancel(job_id))
+        cancelled, result = executor.finished(job_id)
+        assert cancelled.state is JobState.CANCELLED
+        results.append(result)
+    whole = [pulses - pulses % each for pulses in results[-1]["pulses"].tolist()]
+    assert results[0]["pulses"].sum() < sum(whole) < total
+    origin = messages.Origin(continues=("b", "a"))
+    executor.send(messages.Dry(1, spec, origin=origin), arrays)
+    assert executor.until(messages.Planned)[0].plan.pulses == total - sum(whole)
+    executor.send(messages.Run("c", spec, origin=origin), arrays)
+    finished, result = executor.finished("c")
+    assert (finished.state, finished.totals.pulses) == (JobState.DONE, total - sum(whole))
+    assert (finished.totals.done, finished.totals.outcomes) == (2, {"applied": 2})
+    assert result["pulses"].tolist() == [600, 600]
+    for name in ("resistance", "energy"):
+        assert np.isfinite(result[name]).all()
+        for number, pulses in enumerate(whole):
+            of_both = (result[name][number].reshape(-1)[:pulses], results[-1][name][number].reshape(-1)[:pulses])
+            np.testing.assert_array_equal(*of_both)
+    executor.close()
+    again = kit.executor(unfinished=("b", "c"))
+    rebuilt = [a for r, a in again.reports if isinstance(r, messages.Finished)]
+    for found, live in zip(rebuilt, (results[-1], result), strict=True):
+        for name, array in live.items():
+            np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
 def test_the_plan_of_a_train_of_fast_pulses_counts_in_microseconds_before_anything_was_read(tmp_path: Path) -> None:
     """On the bench that ships: 4000 pulses with their readings take 0.2 s of its time."""
     chosen = bench.load(BENCHES / "xhameni2025-virtual.toml")

@@ -1,0 +1,46 @@
+"""What the record has of a train, over all the jobs that went on with one another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rheostat import wire
+from rheostatd.executor.results import train_arrays
+from rheostatd.executor.station import Station
+from rheostatd.journal.pulses import PulseRecord
+
+
+def train_so_far(station: Station, spec: wire.Train, given: wire.Arrays, job_ids: Sequence[str]) -> wire.Arrays:
+    """The arrays of a train's result, of jobs that each went on with the one after it (newest first).
+
+    A cycle that was broken off was done again by the next job, from its first pulse: it stands where the device then
+    was, which is where a cycle usually begins only after one that was whole. Raises JournalError.
+    """
+    arrays = train_arrays(spec, given)
+    each = len(given["voltage"])
+    for number, device in enumerate(spec.devices):
+        rows = {name: arrays[name][number].reshape(-1) for name in ("resistance", "energy")}
+        at = 0
+        for job_id in reversed(job_ids):
+            at -= at % each
+            happened = station.ledger.ask(PulseRecord.events, job_id, device)
+            written = happened[np.isfinite(happened["voltage"])]
+            for name, row in rows.items():
+                row[at : at + len(written)] = written[name]
+                row[at + len(written) :] = np.nan
+            at += len(written)
+        arrays["pulses"][number] = at
+    return arrays
+
+
+def whole_cycles(arrays: wire.Arrays) -> wire.Arrays:
+    """The same without the cycles that were broken off."""
+    each = len(arrays["voltage"])
+    kept = {name: np.array(array) for name, array in arrays.items()}
+    kept["pulses"] -= kept["pulses"] % each
+    for number, pulses in enumerate(kept["pulses"].tolist()):
+        for name in ("resistance", "energy"):
+            kept[name][number].reshape(-1)[pulses:] = np.nan
+    return kept
