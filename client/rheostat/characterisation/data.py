@@ -190,5 +190,5 @@ def checks(results: Sequence[Result]) -> tuple[Check, ...]:
     for result in results:
         a = result.arrays
         for k, (device, fits) in enumerate(zip(result.devices, a["fits"], strict=True)):
-            found[device] = Check(device, a["gain"][k], a["gain_error"][k], a["expected"][k], bool(fits == 1))
+            found[device] = Check(device, a["gain"][k], a["gain_error"][k], a["expected"][k], bool(fits))
     return tuple(found.values())

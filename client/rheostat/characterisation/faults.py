@@ -44,10 +44,9 @@ def _words(result: Result, table: FeedforwardTable | None) -> Iterator[tuple[str
                 if not read.all():
                     yield device, f"{int(read.sum())} of {len(read)} readings"
             case "check_table":
-                if a["fits"][k] != 1:
+                if not a["fits"][k]:
                     moved = " and ".join(f"{gain:.2f}" for gain in a["gain"][k])
-                    seems = "does not fit it" if a["fits"][k] == 0 else "cannot be told to fit it"
-                    yield device, f"the feedforward table {seems}: it travels {moved} of what that predicts"
+                    yield device, f"the feedforward table does not fit it: it travels {moved} of what that predicts"
             case "calibrate":
                 if table is not None and device not in table.info.gains:
                     yield device, "its gain could not be measured"

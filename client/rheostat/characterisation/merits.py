@@ -202,7 +202,7 @@ def of_table(table: FeedforwardTable, checks: Sequence[Check] = ()) -> list[Figu
                         float(check.gain[k]),
                         float(check.error[k]),
                         section="feedforward table",
-                        note="" if check.fits else "the table was not found to fit",
+                        note="" if check.fits else "the table does not fit any more",
                     )
                 )
     return found

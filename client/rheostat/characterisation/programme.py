@@ -154,7 +154,7 @@ class Programme:
         if step.kind == "calibrate":
             self._take_table(step, result)
         if step.kind == "check_table":
-            unfit = tuple(d for d, fits in zip(result.devices, result.arrays["fits"], strict=True) if fits != 1)
+            unfit = tuple(d for d, fits in zip(result.devices, result.arrays["fits"], strict=True) if not fits)
             second = self._measured(step.once_more(unfit), follow) if unfit else None
             found += [second] if second is not None else []
         for sentence in faults.found(step.name, found[-1], self._table):

@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 from rheostat.results.base import DIRECTIONS, Array, Result
 
-CANNOT_TELL = 2  # in `fits`
-
 
 @dataclass(frozen=True, repr=False)
 class CalibrateResult(Result):
@@ -115,18 +113,11 @@ class CheckTableResult(Result):
         }
 
     def verdicts(self) -> Array:
-        """(devices,) in a word: "yes", "no", "cannot tell" where the errors are too large, or "unknown" where the check
-        did not come to an end."""
-        told = np.where(self.arrays["fits"] == CANNOT_TELL, "cannot tell", "no")
-        return np.where(self.fits, "yes", np.where(self.checked, told, "unknown"))
+        """(devices,) in a word: "yes", "no", or "unknown" where the check did not come to an end."""
+        return np.where(self.fits, "yes", np.where(self.checked, "no", "unknown"))
 
     def headline(self) -> str:
-        words = {
-            "yes": "fits",
-            "no": "does not fit",
-            "cannot tell": "cannot be told to fit or not",
-            "unknown": "was not checked on",
-        }
+        words = {"yes": "fits", "no": "does not fit", "unknown": "was not checked on"}
         named: dict[str, list[str]] = {}
         for name, verdict in zip(self.devices, self.verdicts().tolist(), strict=True):
             named.setdefault(verdict, []).append(name)

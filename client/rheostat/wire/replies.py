@@ -130,8 +130,7 @@ class Result(Message, frozen=True, kw_only=True, tag="result"):
     (n_devices, t) f8 ohm, its standard error.
     Check_table: predicted, measured (n_devices, 2, k) f8 ohm, step of each write pulse, potentiation first, nan where
     there was none; gain, gain_error, expected (n_devices, 2) f8, travel over the table's prediction, its standard
-    error, and what the table holds; fits (n_devices,) u1: 1 within what the errors allow, 2 errors too
-    large to tell.
+    error, and what the table holds; fits (n_devices,) u1: 1 within what the errors allow.
     Traces, when asked for: trace_<k>_<field> for the k-th name in `traces`, fields as in Trace.
     """
 

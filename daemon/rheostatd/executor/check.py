@@ -96,8 +96,5 @@ class CheckRun:
         self.arrays["gain_error"][number] = [each.error for each in checked.gains]
         if not np.isfinite(self.arrays["gain"][number]).all():
             return Outcome.OPEN.name.lower()
-        if not table_fit.tells(checked.gains):
-            self.arrays["fits"][number] = 2
-            return "unclear"
         self.arrays["fits"][number] = table_fit.fits(checked.gains)
         return "fits" if self.arrays["fits"][number] else "misfits"

@@ -23,20 +23,18 @@ SWEEP_SHARE = 0.03  # rms of the gain from sweep to sweep
 GAIN_SHARE = 0.05  # error of a gain that a calibration has measured by 50 pulses
 HISTORY_SHARE = 0.5  # of a step that shows history, that is added to it
 TABLE_SHARE = 0.02  # error of a step where the table does not know it
-_TELLING = 0.5  # of the gain held: with larger errors a table would fit whatever the device did
 _BELIEF = 8.0  # pulses that the share expected is worth
 _LIMIT = 7.82  # of the sum of two squared normal deviates: 98 % of checks of a table that fits stay below
 
 
 @dataclass(frozen=True)
 class Gain:
-    """Of one direction: travel over prediction, its standard error, how far it lies from what the table holds in
-    standard errors of the difference, and whether those are small enough for it to tell anything."""
+    """Of one direction: travel over prediction, its standard error, and how far it lies from what the table holds,
+    in standard errors of the difference."""
 
     gain: float
     error: float
     deviation: float
-    tells: bool = True
 
 
 def gain(
@@ -64,14 +62,9 @@ def gain(
     by_table = (float(np.sum(errors)) / total) ** 2  # neighbouring steps of a table err together
     by_gain = GAIN_SHARE**2 if other else 0.0
     chance = math.sqrt(held**2 * (relative + by_table + by_gain) + by_readings)  # if the table fits
-    return Gain(found, math.sqrt(found**2 * relative + by_readings), (found - held) / chance, chance <= _TELLING * held)
+    return Gain(found, math.sqrt(found**2 * relative + by_readings), (found - held) / chance)
 
 
 def fits(gains: tuple[Gain, Gain]) -> bool:
     """Whether both directions together lie within what their errors allow; not, where either says nothing."""
-    return all(each.tells for each in gains) and math.hypot(*(each.deviation for each in gains)) ** 2 < _LIMIT
-
-
-def tells(gains: tuple[Gain, Gain]) -> bool:
-    """Whether the check has a verdict: a misfit is one however large the errors are."""
-    return all(each.tells for each in gains) or math.hypot(*(each.deviation for each in gains)) ** 2 >= _LIMIT
+    return math.hypot(*(each.deviation for each in gains)) ** 2 < _LIMIT

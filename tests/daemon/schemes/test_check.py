@@ -86,10 +86,9 @@ def test_a_table_fits_after_the_longest_strokes_too_whatever_voltages_it_has(che
     np.testing.assert_allclose(gains.mean(axis=0), 1.0, atol=0.04)
 
 
-def test_history_that_few_weak_pulses_cannot_use_up_is_no_misfit_but_an_error_too_large_to_tell(checked):
+def test_history_that_few_weak_pulses_cannot_use_up_is_no_misfit_but_an_error(checked):
     share, found = checked(way=(740.0, 885.0), strongest=3.0, pulses=12)
-    assert share <= 0.1
-    assert np.mean([table_fit.tells(each.gains) for each in found]) <= 0.1
+    assert share >= 0.9
     assert min(each.steps.unsettled[0] for each in found) > 10.0
     assert np.mean([each.gains[0].error for each in found]) > 0.3
 
