@@ -41,7 +41,7 @@ from rheostatd.executor.same_bench import check_same_bench
 from rheostatd.executor.staged import StagedKind, recorded
 from rheostatd.executor.station import Station
 from rheostatd.executor.steps import shares, strong, strong_pulse
-from rheostatd.executor.taken_cycles import train_so_far, whole_cycles
+from rheostatd.executor.taken_cycles import begun
 from rheostatd.executor.taken_trains import taken_trains
 from rheostatd.journal.pulses import PulseRecord
 from rheostatd.schemes import incremental
@@ -73,8 +73,7 @@ def plan(station: Station, spec: wire.Spec, arrays: wire.Arrays, continues: tupl
             return _initialise(station, spec)
         case wire.Train():
             check_train(station, spec, arrays)
-            check_same_bench(station, spec, spec.devices, continues, {})
-            return _train(station, spec, whole_cycles(train_so_far(station, spec, arrays, continues)))
+            return _train(station, spec, begun(station, spec, arrays, continues))
         case wire.CheckTable():
             return _check(station, spec, check_check(station, spec))
         case wire.Retention():
@@ -103,10 +102,9 @@ def plan(station: Station, spec: wire.Spec, arrays: wire.Arrays, continues: tupl
 def _initialise(station: Station, spec: wire.Initialise) -> wire.Plan:
     expected = Estimate()
     for device in spec.devices:
-        window, known = station.window(device), station.device(device).resistance
+        window = station.window(device)
         goal, direction = (window.hrs, -1) if spec.state == "HRS" else (window.lrs, 1)
-        here = (window.lrs + window.hrs) / 2 if known is None or not math.isfinite(known) else known
-        share = abs(here - goal) / (window.hrs - window.lrs)
+        share = abs(_here(station, device) - goal) / (window.hrs - window.lrs)
         stroke = initialising(station, device, direction, share)
         expected += stroke * min(1.0, spec.max_pulses / max(1.0, stroke.pulses))
     risks = (*_unknown(station, spec.devices), "the number of pulses is a guess: it is a closed loop")
@@ -228,11 +226,15 @@ def _program(station: Station, programme: Programme) -> wire.Plan:
     return _plan(station, len(programme.targets), pulses, width, len(devices), energy, risks)
 
 
+def _here(station: Station, device: str) -> float:
+    """Where a device stands, ohm: as last read, else the middle of its window."""
+    window, known = station.window(device), station.device(device).resistance
+    return (window.lrs + window.hrs) / 2 if known is None or not math.isfinite(known) else known
+
+
 def _way(station: Station, programme: Programme, visiting: Visiting) -> tuple[float, float]:
     """How far down and how far up a device travels, ohm."""
-    window = station.window(visiting.device)
-    known = station.device(visiting.device).resistance
-    here = (window.lrs + window.hrs) / 2 if known is None or not math.isfinite(known) else known
+    here = _here(station, visiting.device)
     targets = programme.targets[list(visiting.targets)]
     if programme.spec.order == "sweep":
         targets = np.sort(targets)

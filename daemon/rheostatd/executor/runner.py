@@ -37,7 +37,7 @@ from rheostatd.executor.same_bench import READING, check_same_bench
 from rheostatd.executor.staged import recorded
 from rheostatd.executor.staged_run import StagedRun
 from rheostatd.executor.station import Station
-from rheostatd.executor.taken_cycles import train_so_far, whole_cycles
+from rheostatd.executor.taken_cycles import begun
 from rheostatd.executor.taken_trains import taken_trains
 from rheostatd.executor.train import TrainRun
 from rheostatd.journal.blocks import EVENT, joined, trace_arrays
@@ -129,11 +129,9 @@ def _prepare(station: Station, command: messages.Run, arrays: wire.Arrays) -> _P
             return _Prepared(job, InitialiseRun(job, spec), spec.devices)
         case wire.Train():
             check_train(station, spec, arrays)
-            before = command.origin.continues
-            check_same_bench(station, spec, spec.devices, before, {})
-            taken_cycles = whole_cycles(train_so_far(station, spec, arrays, before)) if before else None
+            so_far = begun(station, spec, arrays, command.origin.continues)
             job = Job(station, job_id, len(spec.devices))
-            return _Prepared(job, TrainRun(job, spec, arrays, taken_cycles), spec.devices)
+            return _Prepared(job, TrainRun(job, spec, so_far), spec.devices)
         case wire.CheckTable():
             table = check_check(station, spec)
             job = Job(station, job_id, len(spec.devices))

@@ -8,6 +8,7 @@ import numpy as np
 
 from rheostat import wire
 from rheostatd.executor.results import train_arrays
+from rheostatd.executor.same_bench import check_same_bench
 from rheostatd.executor.station import Station
 from rheostatd.journal.pulses import PulseRecord
 
@@ -35,12 +36,13 @@ def train_so_far(station: Station, spec: wire.Train, given: wire.Arrays, job_ids
     return arrays
 
 
-def whole_cycles(arrays: wire.Arrays) -> wire.Arrays:
-    """The same without the cycles that were broken off."""
-    each = len(arrays["voltage"])
-    kept = {name: np.array(array) for name, array in arrays.items()}
-    kept["pulses"] -= kept["pulses"] % each
-    for number, pulses in enumerate(kept["pulses"].tolist()):
+def begun(station: Station, spec: wire.Train, given: wire.Arrays, continues: Sequence[str]) -> wire.Arrays:
+    """What a train begins with: the whole cycles of the jobs that it continues (newest first), which must be of this
+    bench; nothing without any. Raises RequestError, JournalError."""
+    check_same_bench(station, spec, spec.devices, continues, {})
+    arrays = train_so_far(station, spec, given, continues)
+    arrays["pulses"] -= arrays["pulses"] % len(given["voltage"])
+    for number, pulses in enumerate(arrays["pulses"].tolist()):
         for name in ("resistance", "energy"):
-            kept[name][number].reshape(-1)[pulses:] = np.nan
-    return kept
+            arrays[name][number].reshape(-1)[pulses:] = np.nan
+    return arrays

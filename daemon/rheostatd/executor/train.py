@@ -15,7 +15,6 @@ from rheostatd import messages
 from rheostatd.executor.job import Job
 from rheostatd.executor.leases import MAX_LEASE
 from rheostatd.executor.plant import Ended, RigPlant
-from rheostatd.executor.results import train_arrays
 
 FIRST_READINGS = 4
 PIECE = 1.0  # s of write pulses and their readings that go to the rig at once
@@ -23,14 +22,13 @@ READ_AFTER = 1e-4  # s of a reading, at the least, for the length of a piece
 
 
 class TrainRun:
-    """`arrays`: see `rheostatd.executor.results.train_arrays`; `taken`: those of jobs that this one goes on with, whole
-    cycles only."""
+    """`arrays`: see `rheostatd.executor.results.train_arrays`; at first those that `taken_cycles.begun` gives."""
 
-    def __init__(self, job: Job, spec: wire.Train, arrays: wire.Arrays, taken: wire.Arrays | None = None) -> None:
+    def __init__(self, job: Job, spec: wire.Train, arrays: wire.Arrays) -> None:
         self.job = job
         self.spec = spec
         self.pulses = [Pulse(v, w) for v, w in zip(arrays["voltage"].tolist(), arrays["width"].tolist(), strict=True)]
-        self.arrays = train_arrays(spec, arrays) if taken is None else taken
+        self.arrays = arrays
         self._taken: list[int] = self.arrays["pulses"].tolist()
 
     def run(self) -> None:
