@@ -22,7 +22,6 @@ from rheostat.characterisation.steps import OTHERS, Step, choose, steps
 from rheostat.client import Job, Rig
 from rheostat.errors import InputError, JobFailed, NotReady, RequestRefused, RigLatched, RigUnsafe, UnknownJob
 from rheostat.results import Result
-from rheostat.specs.sources import GOES_ON
 
 FILE = "programme.json"
 FORMAT = 1
@@ -199,7 +198,7 @@ class Programme:
                 return self._send(step, ids[-1])  # it was remembered, but never sent
             if not state.final or state is wire.JobState.DONE:
                 return before
-            repeated = ids[-1] if step.kind in GOES_ON else None
+            repeated = ids[-1] if step.kind in wire.GOES_ON else None
         ids.append(specs.new_job_id())
         self._remember()
         if repeated is not None:

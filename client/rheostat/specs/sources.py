@@ -15,8 +15,6 @@ from rheostat.talk import Submission, Talk
 from rheostat.talk import job as ask_job
 from rheostat.targets import Targets
 
-# Kinds of jobs that another one can finish.
-GOES_ON = ("iv_loops", "identical_pulses", "staircase", "train", "calibrate")
 ARRAYS = {"program": ("targets", "device", "tolerance"), "train": ("voltage", "width")}  # of a result: what was asked
 
 
@@ -38,8 +36,8 @@ def repeat(source: Any, unfinished: bool = False, **options: Unpack[JobOptions])
     if isinstance(source, Result) and not unfinished:
         return from_result(source, **options)
     earlier = yield from job_of(source)
-    if unfinished and earlier.kind not in GOES_ON:
-        raise InputError(f"a {earlier.kind} job cannot be finished by another one; possible: {', '.join(GOES_ON)}")
+    if unfinished and earlier.kind not in wire.GOES_ON:
+        raise InputError(f"a {earlier.kind} job cannot be finished by another one; possible: {', '.join(wire.GOES_ON)}")
     if unfinished and not earlier.state.final:
         raise InputError(f"job {earlier.job_id} is {earlier.state}: what it leaves unfinished is known when it ends")
     return Submission(

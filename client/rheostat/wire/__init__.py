@@ -34,6 +34,7 @@ from rheostat.wire.frames import (
     unpack_request,
 )
 from rheostat.wire.jobs import (
+    GOES_ON,
     PAPER_VOLTAGES,
     Calibrate,
     CheckTable,
@@ -89,6 +90,7 @@ from rheostat.wire.tables import FeedforwardTable, TableInfo
 
 __all__ = [
     "DTYPES",
+    "GOES_ON",
     "MAX_ARRAYS",
     "MAX_ARRAY_BYTES",
     "MAX_DIMENSIONS",

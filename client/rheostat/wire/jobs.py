@@ -127,3 +127,6 @@ class CheckTable(Message, frozen=True, kw_only=True, tag="check_table"):
 
 
 Spec = Program | Read | Initialise | Calibrate | Train | IvLoops | IdenticalPulses | Staircase | Retention | CheckTable
+
+# Kinds of jobs that another one can finish: their record tells what is complete.
+GOES_ON = tuple(str(kind.__struct_config__.tag) for kind in (IvLoops, IdenticalPulses, Staircase, Train, Calibrate))

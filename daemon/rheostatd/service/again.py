@@ -11,9 +11,6 @@ from rheostatd import messages
 from rheostatd.errors import NotReady, RequestError
 from rheostatd.journal.jobs import JobJournal
 
-# Jobs whose record tells what is complete.
-STAGED = (wire.IvLoops, wire.IdenticalPulses, wire.Staircase, wire.Train, wire.Calibrate)
-
 
 def earlier(request: wire.Again, journal: JobJournal) -> tuple[wire.Submit, wire.Arrays, messages.Origin]:
     """The job to submit, with its arrays. Raises UnknownJob, NotReady, RequestError, JournalError."""
@@ -22,8 +19,8 @@ def earlier(request: wire.Again, journal: JobJournal) -> tuple[wire.Submit, wire
     if not job.state.final:
         raise NotReady(f"job {job.job_id} is {job.state.value}: it can be made again when it is over (wait for it)")
     if request.unfinished:
-        if not isinstance(entry.spec, STAGED):
-            kinds = ", ".join(str(kind.__struct_config__.tag) for kind in STAGED)
+        if job.kind not in wire.GOES_ON:
+            kinds = ", ".join(wire.GOES_ON)
             raise RequestError(f"job {job.job_id} is a {job.kind}: what is unfinished can be done of {kinds} only")
         if job.state is wire.JobState.DONE:
             raise RequestError(f"job {job.job_id} is done: nothing of it is unfinished")
